@@ -1,0 +1,251 @@
+//! What an op does, with its numbers.
+
+use crate::record::{PaddingRecord, WindowRecord};
+
+/// The kinds of ops, with their numbers in the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[repr(u8)]
+pub enum OpKind {
+    /// Standard convolution.
+    Conv2d = 0,
+    /// Depthwise convolution.
+    Depthwise = 1,
+    /// Convolution of single pixels.
+    Pointwise = 2,
+    /// Dense layer.
+    Dense = 3,
+    /// Sum of two tensors.
+    Add = 4,
+    /// Mean over a window.
+    AveragePool = 5,
+    /// Maximum over a window.
+    MaxPool = 6,
+    /// Mean over the whole map.
+    GlobalAveragePool = 7,
+    /// Rows and columns around a tensor.
+    Pad = 8,
+    /// Softmax.
+    Softmax = 9,
+}
+
+impl OpKind {
+    /// All kinds, by number.
+    pub const ALL: [OpKind; 10] = [
+        OpKind::Conv2d,
+        OpKind::Depthwise,
+        OpKind::Pointwise,
+        OpKind::Dense,
+        OpKind::Add,
+        OpKind::AveragePool,
+        OpKind::MaxPool,
+        OpKind::GlobalAveragePool,
+        OpKind::Pad,
+        OpKind::Softmax,
+    ];
+
+    /// The kind with a number of the format.
+    pub fn from_number(number: u8) -> Option<Self> {
+        OpKind::ALL.get(usize::from(number)).copied()
+    }
+
+    /// A short name, as reports print it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OpKind::Conv2d => "conv2d",
+            OpKind::Depthwise => "depthwise",
+            OpKind::Pointwise => "pointwise",
+            OpKind::Dense => "dense",
+            OpKind::Add => "add",
+            OpKind::AveragePool => "average_pool",
+            OpKind::MaxPool => "max_pool",
+            OpKind::GlobalAveragePool => "global_average_pool",
+            OpKind::Pad => "pad",
+            OpKind::Softmax => "softmax",
+        }
+    }
+
+    /// How many tensors it reads.
+    pub const fn input_count(self) -> usize {
+        match self {
+            OpKind::Add => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// The order in which an op's weights lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum WeightPacking {
+    /// The order of the formulas, `[out][h][w][in]` and its kind.
+    Canonical = 0,
+}
+
+impl WeightPacking {
+    /// The packing with a number of the format.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(WeightPacking::Canonical),
+            _ => None,
+        }
+    }
+}
+
+/// A positive factor `multiplier * 2^(shift - 31)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Factor {
+    /// Q31 number.
+    pub multiplier: i32,
+    /// Power of two, positive = left.
+    pub shift: i32,
+}
+
+/// Weights, biases and factors of an op, in place in the image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChannelsRef<'a> {
+    /// Filters, in the order that `weight_packing` says.
+    pub weights: &'a [i8],
+    /// Bias of each channel, input zero point folded in.
+    pub bias: &'a [i32],
+    /// Q31 factor of each channel.
+    pub multiplier: &'a [i32],
+    /// Power of two of each channel, positive = left.
+    pub shift: &'a [i8],
+    /// Smallest and largest output code.
+    pub clamp: [i8; 2],
+}
+
+/// What an op does. `C` is how its weights are held: [`ChannelsRef`] in place, `Channels` by the writer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(
+    missing_docs,
+    reason = "the fields are the parameters of the kernels, described there"
+)]
+pub enum Body<C> {
+    Conv2d {
+        window: WindowRecord,
+        channels: C,
+    },
+    Depthwise {
+        window: WindowRecord,
+        depth_multiplier: u16,
+        channels: C,
+    },
+    Pointwise {
+        channels: C,
+    },
+    Dense {
+        channels: C,
+    },
+    Add {
+        factors: [Factor; 2],
+        output_factor: Factor,
+        clamp: [i8; 2],
+    },
+    AveragePool {
+        window: WindowRecord,
+        clamp: [i8; 2],
+    },
+    MaxPool {
+        window: WindowRecord,
+        clamp: [i8; 2],
+    },
+    GlobalAveragePool {
+        bias: i32,
+        factor: Factor,
+        clamp: [i8; 2],
+    },
+    Pad {
+        padding: PaddingRecord,
+    },
+    Softmax {
+        multiplier: i32,
+        left_shift: u32,
+        difference_min: i32,
+    },
+}
+
+impl<C> Body<C> {
+    /// Its kind.
+    pub const fn kind(&self) -> OpKind {
+        match self {
+            Body::Conv2d { .. } => OpKind::Conv2d,
+            Body::Depthwise { .. } => OpKind::Depthwise,
+            Body::Pointwise { .. } => OpKind::Pointwise,
+            Body::Dense { .. } => OpKind::Dense,
+            Body::Add { .. } => OpKind::Add,
+            Body::AveragePool { .. } => OpKind::AveragePool,
+            Body::MaxPool { .. } => OpKind::MaxPool,
+            Body::GlobalAveragePool { .. } => OpKind::GlobalAveragePool,
+            Body::Pad { .. } => OpKind::Pad,
+            Body::Softmax { .. } => OpKind::Softmax,
+        }
+    }
+
+    /// Its weights, if it has any.
+    pub const fn channels(&self) -> Option<&C> {
+        match self {
+            Body::Conv2d { channels, .. }
+            | Body::Depthwise { channels, .. }
+            | Body::Pointwise { channels }
+            | Body::Dense { channels } => Some(channels),
+            _ => None,
+        }
+    }
+
+    /// The same with its weights held in another way.
+    pub fn map_channels<D>(self, f: impl FnOnce(C) -> D) -> Body<D> {
+        match self {
+            Body::Conv2d { window, channels } => Body::Conv2d {
+                window,
+                channels: f(channels),
+            },
+            Body::Depthwise {
+                window,
+                depth_multiplier,
+                channels,
+            } => Body::Depthwise {
+                window,
+                depth_multiplier,
+                channels: f(channels),
+            },
+            Body::Pointwise { channels } => Body::Pointwise {
+                channels: f(channels),
+            },
+            Body::Dense { channels } => Body::Dense {
+                channels: f(channels),
+            },
+            Body::Add {
+                factors,
+                output_factor,
+                clamp,
+            } => Body::Add {
+                factors,
+                output_factor,
+                clamp,
+            },
+            Body::AveragePool { window, clamp } => Body::AveragePool { window, clamp },
+            Body::MaxPool { window, clamp } => Body::MaxPool { window, clamp },
+            Body::GlobalAveragePool {
+                bias,
+                factor,
+                clamp,
+            } => Body::GlobalAveragePool {
+                bias,
+                factor,
+                clamp,
+            },
+            Body::Pad { padding } => Body::Pad { padding },
+            Body::Softmax {
+                multiplier,
+                left_shift,
+                difference_min,
+            } => Body::Softmax {
+                multiplier,
+                left_shift,
+                difference_min,
+            },
+        }
+    }
+}

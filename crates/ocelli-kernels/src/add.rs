@@ -1,0 +1,74 @@
+//! Addition of two tensors of one shape.
+
+use crate::error::ShapeError;
+use crate::requantize::{Clamp, Requant};
+
+/// Bits by which both inputs are scaled up before they are rounded to a common scale.
+const LEFT_SHIFT: u32 = 20;
+
+/// What an addition is made from.
+///
+/// With `s_max = 2 * max(scale_a, scale_b)`: `a = scale_a / s_max`, `b = scale_b / s_max`,
+/// `output = s_max / (2^20 * scale_output)`.
+#[derive(Clone, Copy, Debug)]
+pub struct AddParams {
+    /// Codes of real zero: inputs a and b.
+    pub zero_points: [i8; 2],
+    /// Factors of inputs a and b, below one.
+    pub factors: [Requant; 2],
+    /// Factor of the sum.
+    pub output_factor: Requant,
+    /// Output code of real zero.
+    pub output_zero_point: i8,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+/// The sum of two tensors, element by element.
+///
+/// # Source
+/// TensorFlow Lite Micro `reference_integer_ops::Add`, equal in every code.
+#[derive(Clone, Copy, Debug)]
+pub struct Add(AddParams);
+
+impl Add {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`ShapeError::Requant`] with the number of the factor (0, 1; 2 is the output's), [`ShapeError::Clamp`].
+    pub fn new(params: AddParams) -> Result<Self, ShapeError> {
+        for (at, factor) in params.factors.into_iter().enumerate() {
+            // An input term is at most 255 * 2^20 < 2^28.
+            factor.check(at, 255 << LEFT_SHIFT)?;
+            if factor.shift > 0 {
+                return Err(ShapeError::Requant { at });
+            }
+        }
+        params.output_factor.check(2, 2 * (255 << LEFT_SHIFT))?;
+        params.clamp.check()?;
+        Ok(Add(params))
+    }
+
+    /// The same from parameters that `new` has accepted; others give wrong codes.
+    pub const fn assume_checked(params: AddParams) -> Self {
+        Add(params)
+    }
+
+    /// Adds as many codes as the shortest of the three slices has.
+    pub fn run(&self, a: &[i8], b: &[i8], output: &mut [i8]) {
+        for ((&a, &b), code) in a.iter().zip(b).zip(output) {
+            *code = self.code(a, b);
+        }
+    }
+
+    #[inline(always)]
+    fn code(&self, a: i8, b: i8) -> i8 {
+        let p = &self.0;
+        let [zero_a, zero_b] = p.zero_points.map(i32::from);
+        let [factor_a, factor_b] = p.factors;
+        let a = factor_a.apply((i32::from(a) - zero_a) << LEFT_SHIFT);
+        let b = factor_b.apply((i32::from(b) - zero_b) << LEFT_SHIFT);
+        p.clamp
+            .apply(p.output_factor.apply(a.wrapping_add(b)) + i32::from(p.output_zero_point))
+    }
+}

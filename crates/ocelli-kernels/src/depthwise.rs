@@ -1,0 +1,169 @@
+//! Depthwise convolution.
+
+use crate::error::{Operand, ShapeError, expect};
+use crate::geometry::{Shape, Window};
+use crate::requantize::ChannelRequant;
+use crate::rows::Rows;
+
+/// What a depthwise convolution is made from.
+///
+/// # Shapes
+/// `weights`: `[filter_h][filter_w][output.c]`, `output.c = input.c * depth_multiplier`; output channel `k` reads input
+/// channel `k / depth_multiplier`.
+#[derive(Clone, Copy, Debug)]
+pub struct DepthwiseParams<'a> {
+    /// Input extents.
+    pub input: Shape,
+    /// Output extents.
+    pub output: Shape,
+    /// Filter, stride, dilation and padding.
+    pub window: Window,
+    /// Output channels per input channel.
+    pub depth_multiplier: usize,
+    /// Code that padding pixels have.
+    pub input_zero_point: i8,
+    /// Filters.
+    pub weights: &'a [i8],
+    /// Bias (with the input zero point folded in), factors and activation.
+    pub requant: ChannelRequant<'a>,
+}
+
+/// A convolution of each channel by itself.
+///
+/// # Source
+/// TensorFlow Lite Micro `reference_integer_ops::DepthwiseConvPerChannel`, equal in every code.
+#[derive(Clone, Copy, Debug)]
+pub struct Depthwise<'a>(DepthwiseParams<'a>);
+
+/// Channels whose sums are kept at once: a few vector registers on the host, two cache lines of stack elsewhere.
+const BLOCK: usize = 16;
+
+impl<'a> Depthwise<'a> {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where extents disagree or a sum could leave 32 bits.
+    pub fn new(params: DepthwiseParams<'a>) -> Result<Self, ShapeError> {
+        let DepthwiseParams {
+            input,
+            output,
+            window,
+            depth_multiplier,
+            weights,
+            requant,
+            ..
+        } = params;
+        window.check(input, output)?;
+        if depth_multiplier == 0 {
+            return Err(ShapeError::Zero);
+        }
+        expect(
+            Operand::OutputChannels,
+            input.c.saturating_mul(depth_multiplier),
+            output.c,
+        )?;
+        let taps = window.filter_h.saturating_mul(window.filter_w);
+        expect(
+            Operand::Weights,
+            taps.saturating_mul(output.c),
+            weights.len(),
+        )?;
+        requant.check(output.c, taps)?;
+        Ok(Depthwise(params))
+    }
+
+    /// The same from parameters that `new` has accepted; others give wrong codes.
+    pub const fn assume_checked(params: DepthwiseParams<'a>) -> Self {
+        Depthwise(params)
+    }
+
+    /// Makes output rows `first_row..`, as many as `output` holds.
+    pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
+        let p = &self.0;
+        let rows = output.chunks_mut(p.output.row_elems().max(1));
+        for (r, row) in rows.enumerate() {
+            let top = p.window.first_row(first_row + r);
+            for (column, pixel) in row.chunks_mut(p.output.c.max(1)).enumerate() {
+                self.pixel(input, top, column, pixel);
+            }
+        }
+    }
+
+    /// One output pixel, a block of channels at a time.
+    fn pixel(&self, input: &Rows<'_>, top: i32, column: usize, pixel: &mut [i8]) {
+        let p = &self.0;
+        let left = (column * p.window.stride_w) as i32 - p.window.padding.left as i32;
+        let mut requant = p.requant.channels();
+        for (block, codes) in pixel.chunks_mut(BLOCK).enumerate() {
+            let sums = self.sums(input, top, left, block * BLOCK, codes.len());
+            for ((code, sum), (bias, requant)) in codes.iter_mut().zip(sums).zip(requant.by_ref()) {
+                *code = p.requant.code(bias.wrapping_add(sum), requant);
+            }
+        }
+    }
+
+    /// The sums of products of output channels `from..from + channels` in one window.
+    #[inline(always)]
+    fn sums(
+        &self,
+        input: &Rows<'_>,
+        top: i32,
+        left: i32,
+        from: usize,
+        channels: usize,
+    ) -> [i32; BLOCK] {
+        let p = &self.0;
+        let mut sums = [0i32; BLOCK];
+        let mut taps = p.weights.chunks_exact(p.output.c.max(1));
+        let mut r = top;
+        for _ in 0..p.window.filter_h {
+            let row = input.row(r);
+            let mut at = left;
+            for tap in taps.by_ref().take(p.window.filter_w) {
+                let tap = tap
+                    .get(from..)
+                    .and_then(|tap| tap.get(..channels))
+                    .unwrap_or(&[]);
+                let pixel = match (row, usize::try_from(at)) {
+                    (Some(row), Ok(at)) if at < p.input.w => {
+                        row.get(at * p.input.c..).unwrap_or(&[])
+                    }
+                    _ => &[],
+                };
+                if pixel.is_empty() {
+                    for (sum, &tap) in sums.iter_mut().zip(tap) {
+                        *sum += i32::from(p.input_zero_point) * i32::from(tap);
+                    }
+                } else if p.depth_multiplier == 1 {
+                    let pixel = pixel.get(from..).unwrap_or(&[]);
+                    match (pixel.first_chunk::<BLOCK>(), tap.first_chunk::<BLOCK>()) {
+                        // A whole block: the compiler sees the number of channels.
+                        (Some(pixel), Some(tap)) => multiply_add(&mut sums, pixel, tap),
+                        _ => multiply_add(&mut sums, pixel, tap),
+                    }
+                } else {
+                    let pixel = repeat_each(pixel, p.depth_multiplier).skip(from);
+                    for ((sum, &tap), code) in sums.iter_mut().zip(tap).zip(pixel) {
+                        *sum += i32::from(code) * i32::from(tap);
+                    }
+                }
+                at += p.window.dilation_w as i32;
+            }
+            r = r.wrapping_add(p.window.dilation_h as i32);
+        }
+        sums
+    }
+}
+
+#[inline(always)]
+fn multiply_add(sums: &mut [i32; BLOCK], pixel: &[i8], tap: &[i8]) {
+    for ((sum, &code), &tap) in sums.iter_mut().zip(pixel).zip(tap) {
+        *sum += i32::from(code) * i32::from(tap);
+    }
+}
+
+fn repeat_each(codes: &[i8], times: usize) -> impl Iterator<Item = i8> + '_ {
+    codes
+        .iter()
+        .flat_map(move |&code| core::iter::repeat_n(code, times))
+}

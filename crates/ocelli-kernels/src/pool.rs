@@ -1,0 +1,233 @@
+//! Pooling: average and maximum over a window, average over the whole map.
+
+use crate::error::{Operand, ShapeError, expect};
+use crate::geometry::{Shape, Window};
+use crate::requantize::{Clamp, Requant};
+use crate::rows::Rows;
+
+/// What a pooling over a window is made from; input and output share scale and zero point.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolParams {
+    /// Input extents.
+    pub input: Shape,
+    /// Output extents.
+    pub output: Shape,
+    /// Window, stride and padding; dilation is one.
+    pub window: Window,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl PoolParams {
+    fn check(&self) -> Result<(), ShapeError> {
+        self.window.check(self.input, self.output)?;
+        self.clamp.check()?;
+        expect(Operand::OutputChannels, self.input.c, self.output.c)?;
+        // A window of 2^16 pixels sums to less than 2^24.
+        let pixels = self.window.filter_h.saturating_mul(self.window.filter_w);
+        if pixels > 1 << 16 {
+            Err(ShapeError::Accumulator { at: 0 })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Calls `code` with the pixels inside the window of each output code: (channel, rows of pixels) by a fold.
+    fn run<S: Copy>(
+        &self,
+        input: &Rows<'_>,
+        first_row: usize,
+        output: &mut [i8],
+        start: S,
+        fold: impl Fn(S, i8) -> S,
+        finish: impl Fn(S) -> i8,
+    ) {
+        let channels = self.input.c.max(1);
+        for (r, row) in output
+            .chunks_mut(self.output.row_elems().max(1))
+            .enumerate()
+        {
+            let top = self.window.first_row(first_row + r);
+            for (column, pixel) in row.chunks_mut(channels).enumerate() {
+                let left = (column * self.window.stride_w) as i32 - self.window.padding.left as i32;
+                let right =
+                    (left + self.window.filter_w as i32).clamp(0, self.input.w as i32) as usize;
+                let left = left.max(0) as usize;
+                for (channel, code) in pixel.iter_mut().enumerate() {
+                    let mut state = start;
+                    for filter_row in 0..self.window.filter_h {
+                        let row = input
+                            .row(top.wrapping_add(filter_row as i32))
+                            .unwrap_or(&[]);
+                        let inside = row.get(left * channels..right * channels).unwrap_or(&[]);
+                        for &code in inside.iter().skip(channel).step_by(channels) {
+                            state = fold(state, code);
+                        }
+                    }
+                    *code = finish(state);
+                }
+            }
+        }
+    }
+}
+
+/// The mean over a window, counting only pixels inside the input.
+///
+/// # Source
+/// TensorFlow Lite Micro `reference_integer_ops::AveragePool`: halves away from zero; equal in every code.
+#[derive(Clone, Copy, Debug)]
+pub struct AveragePool(PoolParams);
+
+impl AveragePool {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where extents disagree or a window has more than 65,536 pixels.
+    pub fn new(params: PoolParams) -> Result<Self, ShapeError> {
+        params.check()?;
+        Ok(AveragePool(params))
+    }
+
+    /// The same from parameters that `new` has accepted; others give wrong codes.
+    pub const fn assume_checked(params: PoolParams) -> Self {
+        AveragePool(params)
+    }
+
+    /// Makes output rows `first_row..`, as many as `output` holds.
+    pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
+        let clamp = self.0.clamp;
+        let add = |(acc, count): (i32, i32), code: i8| (acc + i32::from(code), count + 1);
+        self.0
+            .run(input, first_row, output, (0, 0), add, |(acc, count)| {
+                let half = if acc > 0 { count / 2 } else { -(count / 2) };
+                clamp.apply((acc + half).checked_div(count).unwrap_or(0))
+            });
+    }
+}
+
+/// The maximum over a window.
+///
+/// # Source
+/// TensorFlow Lite Micro `reference_integer_ops::MaxPool`, equal in every code.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxPool(PoolParams);
+
+impl MaxPool {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where extents disagree or a window has more than 65,536 pixels.
+    pub fn new(params: PoolParams) -> Result<Self, ShapeError> {
+        params.check()?;
+        Ok(MaxPool(params))
+    }
+
+    /// The same from parameters that `new` has accepted; others give wrong codes.
+    pub const fn assume_checked(params: PoolParams) -> Self {
+        MaxPool(params)
+    }
+
+    /// Makes output rows `first_row..`, as many as `output` holds.
+    pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
+        let clamp = self.0.clamp;
+        self.0.run(
+            input,
+            first_row,
+            output,
+            i8::MIN,
+            |max, code| max.max(code),
+            |max| clamp.apply(max.into()),
+        );
+    }
+}
+
+/// What a global average is made from.
+///
+/// `factor = scale_input / (scale_output * h * w)`, `bias = -zero_point * h * w`.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalAveragePoolParams {
+    /// Input extents.
+    pub input: Shape,
+    /// Added to the sum of each channel.
+    pub bias: i32,
+    /// From sum to code.
+    pub factor: Requant,
+    /// Output code of real zero.
+    pub output_zero_point: i8,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+/// The mean of each channel over the whole map; rows are added up as they come.
+///
+/// # Source
+/// TensorFlow Lite Micro `reference_ops::QuantizedMeanOrSum`.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalAveragePool(GlobalAveragePoolParams);
+
+impl GlobalAveragePool {
+    /// Checks the parameters.
+    ///
+    /// # Errors
+    /// [`ShapeError`] where a sum could leave 32 bits.
+    pub fn new(params: GlobalAveragePoolParams) -> Result<Self, ShapeError> {
+        if params.input.has_zero() {
+            return Err(ShapeError::Zero);
+        }
+        params.clamp.check()?;
+        let pixels = (params.input.h as i64)
+            .saturating_mul(params.input.w as i64)
+            .min(1 << 40);
+        params
+            .factor
+            .check(0, pixels * 128 + i64::from(params.bias).abs())?;
+        Ok(GlobalAveragePool(params))
+    }
+
+    /// The same from parameters that `new` has accepted; others give wrong codes.
+    pub const fn assume_checked(params: GlobalAveragePoolParams) -> Self {
+        GlobalAveragePool(params)
+    }
+
+    /// Bytes of the sums, which live from the first row to [`finish`](Self::finish).
+    pub const fn sums_bytes(input: Shape) -> usize {
+        input.c.saturating_mul(4)
+    }
+
+    /// Adds adjoining rows to the sums, four little-endian bytes per channel; row zero starts them anew.
+    pub fn add_rows(&self, rows: &[i8], starts: bool, sums: &mut [i8]) {
+        if starts {
+            sums.fill(0);
+        }
+        for pixel in rows.chunks_exact(self.0.input.c.max(1)) {
+            for (sum, &code) in sums.chunks_exact_mut(4).zip(pixel) {
+                put(sum, get(sum).wrapping_add(code.into()));
+            }
+        }
+    }
+
+    /// Makes the output from the sums.
+    pub fn finish(&self, sums: &[i8], output: &mut [i8]) {
+        let p = &self.0;
+        for (code, sum) in output.iter_mut().zip(sums.chunks_exact(4)) {
+            let mean = p.factor.apply(get(sum).wrapping_add(p.bias));
+            *code = p.clamp.apply(mean + i32::from(p.output_zero_point));
+        }
+    }
+}
+
+/// The number in four bytes of arena, whose type is the code's.
+#[inline(always)]
+fn get(bytes: &[i8]) -> i32 {
+    match bytes {
+        &[a, b, c, d] => i32::from_le_bytes([a, b, c, d].map(|byte| byte as u8)),
+        _ => 0,
+    }
+}
+
+#[inline(always)]
+fn put(bytes: &mut [i8], value: i32) {
+    for (byte, value) in bytes.iter_mut().zip(value.to_le_bytes()) {
+        *byte = value as i8;
+    }
+}

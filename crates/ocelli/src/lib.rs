@@ -1,0 +1,3 @@
+//! (see Cargo.toml)
+#![no_std]
+#![forbid(unsafe_code)]

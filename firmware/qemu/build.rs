@@ -1,0 +1,27 @@
+//! Chooses the memory map of the emulated board and hands the linker its scripts.
+
+use std::{env, fs, path::PathBuf};
+
+fn main() {
+    let target = env::var("TARGET").expect("cargo sets TARGET");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let map = if target.starts_with("thumbv8m.main") {
+        "memory-an505.x"
+    } else {
+        "memory-mps2.x"
+    };
+    fs::copy(map, out.join("memory.x")).expect("the memory map can be copied");
+    println!("cargo:rustc-check-cfg=cfg(armv6m, armv8m)");
+    match target.get(..7) {
+        Some("thumbv6") => println!("cargo:rustc-cfg=armv6m"),
+        Some("thumbv8") => println!("cargo:rustc-cfg=armv8m"),
+        _ => {}
+    }
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed={map}");
+    println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rustc-link-arg-bins=--nmagic");
+    println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    // Only this program logs through defmt; the others print text.
+    println!("cargo:rustc-link-arg-bin=device=-Tdefmt.x");
+}

