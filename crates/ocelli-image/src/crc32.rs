@@ -22,6 +22,20 @@ impl Crc32 {
         Crc32(TABLE.digest())
     }
 
+    /// Goes on after the bytes whose checksum is `value`.
+    ///
+    /// # Example
+    /// ```
+    /// use ocelli_image::Crc32;
+    /// let mut crc = Crc32::resume(Crc32::of(b"1234"));
+    /// crc.update(b"56789");
+    /// assert_eq!(crc.value(), Crc32::of(b"123456789"));
+    /// ```
+    pub fn resume(value: u32) -> Self {
+        // The algorithm is reflected and ends in an exclusive or with all ones: undo both.
+        Crc32(TABLE.digest_with_initial((!value).reverse_bits()))
+    }
+
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);

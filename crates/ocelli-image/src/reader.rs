@@ -158,6 +158,11 @@ impl<'a> Image<'a> {
         })
     }
 
+    /// The kind of op `at`, which is all that some need to know.
+    pub fn op_kind(&self, at: usize) -> Option<OpKind> {
+        OpKind::from_number(self.ops.get(at)?.kind)
+    }
+
     /// Op `at`.
     pub fn op(&self, at: usize) -> Option<Op<'a>> {
         let record = self.ops.get(at)?;

@@ -1,0 +1,471 @@
+//! The executor: a resumable machine that makes one step of one op at a time.
+
+use core::ops::Range;
+
+use ocelli_image::{Image, Op, OpKind, Tensor};
+use ocelli_kernels::{GlobalAveragePool, Rows};
+use zerocopy::little_endian::U16;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+use crate::error::{InputError, LoadError};
+use crate::families::{KernelTable, OpContext, OpIo, shape};
+use crate::rings::{input_rows, rows_at_once, spans};
+
+/// What [`Session::step`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: the next input row, with this number, has to be pushed first.
+    NeedsRow(usize),
+    /// One step of the op with this number.
+    Ran(usize),
+    /// Nothing: the output is there.
+    Done,
+}
+
+/// Looks at every row that is made, in row order for each op.
+pub trait Observer {
+    /// Op `op` has made adjoining rows of its output, from `first_row` on.
+    fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]);
+}
+
+/// Looks at nothing.
+impl Observer for () {
+    fn rows(&mut self, _op: usize, _first_row: usize, _rows: &[i8]) {}
+}
+
+/// How far an op is.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+struct OpState {
+    /// Output rows made; of a global pooling, input rows added.
+    done: U16,
+    /// The op that asked for the row being made.
+    asker: U16,
+}
+
+/// Bytes of memory that a session of this model needs: activations, scratch and the executor's state.
+pub fn arena_bytes(image: &Image<'_>) -> usize {
+    image.arena_bytes() + image.op_count() * size_of::<OpState>()
+}
+
+/// A network in memory, ready to run.
+///
+/// Execution is pulled from the end of each segment: the op that is last runs as soon as its input rows are there, and
+/// otherwise asks the op that makes them. Nothing is computed twice, and the row nearest to the end always goes first.
+pub struct Session<'a> {
+    image: Image<'a>,
+    kernels: &'a KernelTable,
+    arena: &'a mut [i8],
+    state: &'a mut [OpState],
+    rows_fed: usize,
+    segment: usize,
+    /// The ops of the current segment.
+    ops: Range<usize>,
+    /// The op that is looked at next.
+    cursor: usize,
+}
+
+impl<'a> Session<'a> {
+    /// Proves that a model can run with these kernels in this memory.
+    ///
+    /// `arena` is [`arena_bytes`] long or longer and starts at a multiple of sixteen.
+    ///
+    /// # Errors
+    /// [`LoadError`], naming the op.
+    pub fn new(
+        image: &Image<'a>,
+        arena: &'a mut [u8],
+        kernels: &'a KernelTable,
+    ) -> Result<Self, LoadError> {
+        let (needed, got) = (arena_bytes(image), arena.len());
+        if arena.as_ptr().align_offset(16) != 0 {
+            return Err(LoadError::ArenaMisaligned);
+        }
+        let error = LoadError::Arena { needed, got };
+        let (activations, rest) = arena
+            .split_at_mut_checked(image.arena_bytes())
+            .ok_or(error)?;
+        let state = <[OpState]>::mut_from_prefix_with_elems(rest, image.op_count())
+            .map_err(|_| error)?
+            .0;
+        let arena = <[i8]>::mut_from_bytes(activations).map_err(|_| error)?;
+        for at in 0..image.op_count() {
+            check_op(image, at, kernels)?;
+        }
+        let mut session = Session {
+            image: *image,
+            kernels,
+            arena,
+            state,
+            rows_fed: 0,
+            segment: 0,
+            ops: 0..0,
+            cursor: 0,
+        };
+        session.reset();
+        Ok(session)
+    }
+
+    /// The model.
+    pub fn image(&self) -> &Image<'a> {
+        &self.image
+    }
+
+    /// Forgets what has run: the next row pushed is the first of a new input.
+    pub fn reset(&mut self) {
+        let fresh = OpState {
+            done: U16::ZERO,
+            asker: U16::ZERO,
+        };
+        self.state.iter_mut().for_each(|state| *state = fresh);
+        self.rows_fed = 0;
+        self.enter_segment(0);
+    }
+
+    /// Runs one step of one op, or says why none can run.
+    pub fn step(&mut self, observer: &mut impl Observer) -> Step {
+        loop {
+            if self.segment >= self.image.segment_count() {
+                return Step::Done;
+            }
+            let at = self.cursor;
+            let Some(record) = self.image.op(at) else {
+                return Step::Done;
+            };
+            let op = context(&self.image, &record, at);
+            let done = self.done(at);
+            let total = if op.body.kind() == OpKind::GlobalAveragePool {
+                op.inputs[0].h
+            } else {
+                op.output.h
+            };
+            if done >= total {
+                // Only the last op of a segment is looked at again when it is complete.
+                self.enter_segment(self.segment + 1);
+                continue;
+            }
+            let rows = self.next_rows(&record, &op, done);
+            match self.missing(&record, &op, &rows) {
+                None => {
+                    self.run(at, &record, &op, rows, observer);
+                    if at + 1 != self.ops.end {
+                        self.cursor = self
+                            .state
+                            .get(at)
+                            .map_or(0, |state| state.asker.get().into());
+                    }
+                    return Step::Ran(at);
+                }
+                Some(0) => return Step::NeedsRow(self.rows_fed),
+                Some(tensor) => {
+                    // Tensor k + 1 is made by op k.
+                    let maker = tensor - 1;
+                    if let Some(state) = self.state.get_mut(maker) {
+                        state.asker = U16::new(at as u16);
+                    }
+                    self.cursor = maker;
+                }
+            }
+        }
+    }
+
+    /// Runs until a row is needed or the output is there.
+    pub fn advance(&mut self, observer: &mut impl Observer) -> Step {
+        loop {
+            match self.step(observer) {
+                Step::Ran(_) => {}
+                stopped => return stopped,
+            }
+        }
+    }
+
+    /// Takes one row of pixels (red, green, blue, a byte each) and runs as far as it goes.
+    ///
+    /// # Errors
+    /// [`InputError`]; nothing has changed then.
+    pub fn push_pixels(
+        &mut self,
+        row: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<Step, InputError> {
+        let image = self.image;
+        let preprocess = image.preprocess().ok_or(InputError::NoPreprocess)?;
+        self.push(row.len(), observer, |place| {
+            for (codes, pixel) in place.chunks_exact_mut(3).zip(row.chunks_exact(3)) {
+                for ((code, &value), table) in codes.iter_mut().zip(pixel).zip(&preprocess.table) {
+                    *code = table.get(usize::from(value)).copied().unwrap_or(0);
+                }
+            }
+        })
+    }
+
+    /// Takes one row of codes and runs as far as it goes.
+    ///
+    /// # Errors
+    /// [`InputError`]; nothing has changed then.
+    pub fn push_codes(
+        &mut self,
+        row: &[i8],
+        observer: &mut impl Observer,
+    ) -> Result<Step, InputError> {
+        self.push(row.len(), observer, |place| {
+            for (place, &code) in place.iter_mut().zip(row) {
+                *place = code;
+            }
+        })
+    }
+
+    /// Runs the network on a whole image of pixels, `[h, w, 3]`.
+    ///
+    /// # Errors
+    /// [`InputError`]; nothing has run then.
+    pub fn run_pixels(
+        &mut self,
+        pixels: &[u8],
+        observer: &mut impl Observer,
+    ) -> Result<(), InputError> {
+        self.image.preprocess().ok_or(InputError::NoPreprocess)?;
+        self.whole(pixels, |session, row| session.push_pixels(row, observer))
+    }
+
+    /// Runs the network on a whole input of codes, `[h, w, c]`.
+    ///
+    /// # Errors
+    /// [`InputError`]; nothing has run then.
+    pub fn run_codes(
+        &mut self,
+        codes: &[i8],
+        observer: &mut impl Observer,
+    ) -> Result<(), InputError> {
+        self.whole(codes, |session, row| session.push_codes(row, observer))
+    }
+
+    /// The network's output; meaningful after [`Step::Done`].
+    pub fn output(&self) -> &[i8] {
+        self.tensor(self.image.op_count())
+    }
+
+    /// What the classifier reads; empty if the model has no classifier. Meaningful after [`Step::Done`].
+    pub fn embedding(&self) -> &[i8] {
+        let head = self.image.head().and_then(|head| self.image.op(head));
+        head.map_or(&[], |head| self.tensor(head.inputs[0]))
+    }
+
+    /// The class with the largest output code, the first of equals, and the code.
+    pub fn top(&self) -> Option<(usize, i8)> {
+        let mut top = None;
+        for (class, &code) in self.output().iter().enumerate() {
+            if top.is_none_or(|(_, best)| code > best) {
+                top = Some((class, code));
+            }
+        }
+        top
+    }
+
+    fn whole<T>(
+        &mut self,
+        input: &[T],
+        mut push: impl FnMut(&mut Self, &[T]) -> Result<Step, InputError>,
+    ) -> Result<(), InputError> {
+        let tensor = self.image.input();
+        if input.len() != tensor.elems() {
+            return Err(InputError::Length {
+                needed: tensor.elems(),
+                got: input.len(),
+            });
+        }
+        self.reset();
+        for row in input.chunks_exact(tensor.row_elems().max(1)) {
+            push(self, row)?;
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        elems: usize,
+        observer: &mut impl Observer,
+        write: impl FnOnce(&mut [i8]),
+    ) -> Result<Step, InputError> {
+        let input = self.image.input();
+        if elems != input.row_elems() {
+            return Err(InputError::Length {
+                needed: input.row_elems(),
+                got: elems,
+            });
+        }
+        if self.rows_fed >= input.h {
+            return Err(InputError::NotNeeded);
+        }
+        match self.advance(observer) {
+            Step::NeedsRow(row) => {
+                let [place, _] = spans(&input, &(row..row + 1));
+                write(self.arena.get_mut(place).unwrap_or(&mut []));
+            }
+            // Rows that no op reads: a stride may leave some over at the bottom.
+            Step::Done | Step::Ran(_) => {}
+        }
+        self.rows_fed += 1;
+        Ok(self.advance(observer))
+    }
+
+    fn tensor(&self, at: usize) -> &[i8] {
+        let tensor = self.image.tensor(at);
+        let bytes = self.arena.get(tensor.offset..);
+        bytes
+            .and_then(|bytes| bytes.get(..tensor.held_bytes()))
+            .unwrap_or(&[])
+    }
+
+    fn enter_segment(&mut self, segment: usize) {
+        self.segment = segment;
+        self.ops = self
+            .image
+            .segments()
+            .nth(segment)
+            .map_or(0..0, |segment| segment.ops);
+        self.cursor = self.ops.end.saturating_sub(1);
+    }
+
+    fn done(&self, at: usize) -> usize {
+        self.state
+            .get(at)
+            .map_or(0, |state| state.done.get().into())
+    }
+
+    /// Rows of tensor `at` that have been made.
+    fn rows_made(&self, at: usize) -> usize {
+        let Some(maker) = at.checked_sub(1) else {
+            return self.rows_fed;
+        };
+        let done = self.done(maker);
+        if self.image.op_kind(maker) != Some(OpKind::GlobalAveragePool) {
+            return done;
+        }
+        let input = self.image.op(maker).map_or(0, |op| op.inputs[0]);
+        usize::from(done >= self.image.tensor(input).h)
+    }
+
+    /// The rows that the next step of an op makes: as many as it may, up to the end of its ring.
+    fn next_rows(&self, record: &Op<'_>, op: &OpContext<'_>, done: usize) -> Range<usize> {
+        if op.body.kind() == OpKind::GlobalAveragePool {
+            // Rows are added as they come: those that are there, but one at least.
+            return done..self.rows_made(record.inputs[0]).max(done + 1);
+        }
+        let held = op.output.rows_held;
+        let room = held - done.checked_rem(held).unwrap_or(0);
+        done..done + record.rows_per_step.min(op.output.h - done).min(room)
+    }
+
+    /// The first tensor that has too few rows for a step.
+    fn missing(&self, record: &Op<'_>, op: &OpContext<'_>, rows: &Range<usize>) -> Option<usize> {
+        let lacks = |(input, tensor): (usize, &Tensor)| {
+            (self.rows_made(input) < input_rows(&op.body, tensor.h, rows.clone()).end)
+                .then_some(input)
+        };
+        record.inputs.into_iter().zip(&op.inputs).find_map(lacks)
+    }
+
+    /// One step: finds the rows and calls the kernel.
+    fn run(
+        &mut self,
+        at: usize,
+        record: &Op<'_>,
+        op: &OpContext<'_>,
+        rows: Range<usize>,
+        observer: &mut impl Observer,
+    ) {
+        let is_sum = op.body.kind() == OpKind::GlobalAveragePool;
+        let made = match (is_sum, rows.end >= op.inputs[0].h) {
+            (false, _) => rows.clone(),
+            (true, true) => 0..1,
+            (true, false) => 0..0,
+        };
+        let read = [0, 1].map(|k| input_rows(&op.body, op.inputs[k].h, rows.clone()));
+        let [a, b] = [0, 1].map(|k| spans(&op.inputs[k], &read[k]));
+        let same_input = record.inputs[0] == record.inputs[1];
+        let b = if same_input { [0..0, 0..0] } else { b };
+        let [output, _] = spans(&op.output, &made);
+        let scratch = record.scratch.0..record.scratch.0 + record.scratch.1;
+        let [a0, a1] = a;
+        let [b0, b1] = b;
+        // Checked when the session was made: these never overlap.
+        if let Ok([a0, a1, b0, b1, output, scratch]) = self
+            .arena
+            .get_disjoint_mut([a0, a1, b0, b1, output, scratch])
+            && let Some(family) = self.kernels.get(op.body.kind())
+        {
+            let first = Rows::new(read[0].start, op.inputs[0].row_elems(), [&*a0, &*a1]);
+            let second = Rows::new(read[1].start, op.inputs[1].row_elems(), [&*b0, &*b1]);
+            let inputs = [first, if same_input { first } else { second }];
+            (family.run)(
+                op,
+                OpIo {
+                    inputs,
+                    rows: rows.clone(),
+                    output: &mut *output,
+                    scratch,
+                },
+            );
+            if !made.is_empty() {
+                observer.rows(at, made.start, output);
+            }
+        }
+        if let Some(state) = self.state.get_mut(at) {
+            state.done = U16::new(rows.end as u16);
+        }
+    }
+}
+
+fn context<'a>(image: &Image<'a>, record: &Op<'a>, at: usize) -> OpContext<'a> {
+    OpContext {
+        body: record.body,
+        inputs: record.inputs.map(|input| image.tensor(input)),
+        output: image.tensor(at + 1),
+    }
+}
+
+/// Everything that `run` relies on for one op.
+fn check_op(image: &Image<'_>, at: usize, kernels: &KernelTable) -> Result<(), LoadError> {
+    let Some(record) = image.op(at) else {
+        return Ok(());
+    };
+    let op = context(image, &record, at);
+    let kind = op.body.kind();
+    let family = kernels.get(kind).ok_or(LoadError::Kernel { at, kind })?;
+    (family.check)(&op).map_err(|error| LoadError::Op { at, error })?;
+    let rows = record.rows_per_step.min(op.output.h);
+    for input in &op.inputs {
+        let needed = rows_at_once(&op.body, input, rows);
+        if input.rows_held < needed {
+            return Err(LoadError::Ring {
+                at,
+                needed,
+                got: input.rows_held,
+            });
+        }
+    }
+    let (offset, got) = record.scratch;
+    let needed = match kind {
+        OpKind::GlobalAveragePool => GlobalAveragePool::sums_bytes(shape(&op.inputs[0])),
+        _ => 0,
+    };
+    if got < needed {
+        return Err(LoadError::Scratch { at, needed, got });
+    }
+    let held = |tensor: &Tensor| tensor.offset..tensor.offset + tensor.held_bytes();
+    let [a, b] = [held(&op.inputs[0]), held(&op.inputs[1])];
+    let (output, scratch) = (held(&op.output), offset..offset + got);
+    let disjoint = |a: &Range<usize>, b: &Range<usize>| a.end <= b.start || b.end <= a.start;
+    let inputs_apart = record.inputs[0] == record.inputs[1] || disjoint(&a, &b);
+    let apart = inputs_apart
+        && [&a, &b]
+            .into_iter()
+            .all(|input| disjoint(input, &output) && disjoint(input, &scratch))
+        && disjoint(&output, &scratch);
+    if apart {
+        Ok(())
+    } else {
+        Err(LoadError::Overlap { at })
+    }
+}
