@@ -16,13 +16,14 @@
 //!
 //! # What a power cut can do
 //!
-//! Power may fail at any moment. After the reboot [`HeadStore::load`] gives the head from before or the
-//! new one, always whole; and once a head was confirmed, never none.
+//! Power may fail at any moment. After the reboot [`HeadStore::load`] gives the confirmed head or the
+//! one on trial, always whole; and once a head was confirmed, never none.
 //!
 //! - The confirmed head's slot is neither written nor erased before a newer head is confirmed.
 //! - The header is written after the payload. It makes the slot valid, and a torn one fails its CRC.
 //! - A torn *confirmed* mark does not confirm; a torn *started* or *rejected* mark counts as made.
-//! - No word is written twice between two erases, as flash with ECC demands. Where the driver reports
+//! - No word is written twice between two erases, as flash with ECC demands. (A torn word that still
+//!   reads as erased counts as not written: nobody can tell.) Where the driver reports
 //!   a torn word as a read error, the slot counts as damaged as long as the other one has a head. (A
 //!   driver that faults on such a word instead, as plain memory reads of an STM32H7 do, needs a fault
 //!   handler.)

@@ -61,7 +61,7 @@ struct Scan<E> {
 }
 
 impl<E> Scan<E> {
-    /// The head that runs. An older trial never does: it was superseded.
+    /// The head that runs. There is one trial at most, and it is newer than the confirmed head.
     fn chosen(&self) -> Option<Slot> {
         let live = self.newest.filter(|slot| slot.state.is_some());
         live.or(self.newest_confirmed)
@@ -197,9 +197,7 @@ impl<F: NorFlash> HeadStore<F> {
         let scan = self.scan()?;
         // A slot that cannot be read may hold a confirmed head, unless the other one does.
         let confirmed_at = scan.newest_confirmed.map(|slot| slot.at);
-        let keep = confirmed_at
-            .or(scan.unreadable.map(|(at, _)| at))
-            .or(scan.newest.map(|slot| slot.at));
+        let keep = confirmed_at.or(scan.unreadable.map(|(at, _)| at));
         let at = if keep == Some(self.first) {
             self.second
         } else {
