@@ -1,3 +1,70 @@
-//! (see Cargo.toml)
+//! The program `ocelli`: looks at model images, runs them, scores them, teaches them new classes and compares devices.
+//!
+//! One file per command; each prints one report on stdout (see [`console`]) or fails with one sentence on stderr. Exit
+//! code 1 is a failure, 2 wrong usage.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod console;
+mod eval;
+mod file;
+mod inspect;
+mod metrics;
+mod model;
+mod run;
+mod table;
+mod tune;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::console::Console;
+
+/// Runs quantized vision networks for microcontrollers, teaches them new classes, and checks devices against the host.
+///
+/// Results go to stdout, progress and logs to stderr. The environment variable OCELLI_LOG sets how much is logged
+/// (warn if not set; debug shows more). Exit code 1 is a failure, 2 wrong usage.
+#[derive(Parser)]
+#[command(name = "ocelli", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print one JSON object on stdout, with "schema_version", and no progress
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Inspect(inspect::Args),
+    Run(run::Args),
+    Eval(eval::Args),
+    Tune(tune::Args),
+    Verify(verify::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let console = Console { json: cli.json };
+    let result = match &cli.command {
+        Command::Inspect(args) => inspect::run(args, &console),
+        Command::Run(args) => run::run(args, &console),
+        Command::Eval(args) => eval::run(args, &console),
+        Command::Tune(args) => tune::run(args, &console),
+        Command::Verify(args) => verify::run(args, &console),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            console::print_error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -276,3 +276,92 @@ pub enum ImportError {
     #[error(transparent)]
     Graph(#[from] GraphError),
 }
+
+/// Why a graph cannot be turned into int8; names the node.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuantizeError {
+    /// An op that the passes should have folded away.
+    #[error("node `{node}`: {op} has no int8 form; run the passes first")]
+    NotCanonical {
+        /// The node's name.
+        node: String,
+        /// The op's name.
+        op: &'static str,
+    },
+    /// A number that does not fit its field of the image.
+    #[error("node `{node}`: {what} {got} does not fit the model image")]
+    DoesNotFit {
+        /// The node's name.
+        node: String,
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        got: String,
+    },
+    /// A graph whose output is not what its last node makes.
+    #[error("the output `{output}` is not made by the last node")]
+    OutputNotLast {
+        /// The output tensor's name.
+        output: String,
+    },
+}
+
+/// Why a model cannot be planned, or a plan is wrong; names the op.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The verifier found a read of bytes that do not hold the row meant.
+    #[error(
+        "the plan is wrong (a bug of the planner): op {op} reads row {row} of tensor {tensor}, which is not there"
+    )]
+    LostRow {
+        /// The op that reads.
+        op: usize,
+        /// The tensor read.
+        tensor: usize,
+        /// The row meant.
+        row: usize,
+    },
+    /// The verifier found bytes outside the arena, or a machine that does not come to its end.
+    #[error("the plan is wrong (a bug of the planner): {why}")]
+    Unsound {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Why a conversion ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ConvertError {
+    /// The source or a picture.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The graph.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// A pass.
+    #[error(transparent)]
+    Pass(#[from] PassError),
+    /// An input of the float network.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Quantization.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The image cannot be written.
+    #[error(transparent)]
+    Encode(#[from] ocelli_image::EncodeError),
+    /// The image cannot be run.
+    #[error("the model image cannot be run: {0}")]
+    Load(String),
+    /// The names of the classes.
+    #[error("{}: {why}", path.display())]
+    Labels {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}

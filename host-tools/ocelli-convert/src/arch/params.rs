@@ -57,7 +57,9 @@ impl<'a> Params<'a> {
             arch: self.arch,
             expected: schemes.iter().map(|(witness, _)| *witness).collect(),
             got: names.len(),
-            first: names.first().map_or_else(String::new, |name| (*name).clone()),
+            first: names
+                .first()
+                .map_or_else(String::new, |name| (*name).clone()),
         })
     }
 
@@ -183,12 +185,7 @@ impl<'a> Params<'a> {
     }
 
     /// Random weights; the file's tensors of these names count as used.
-    fn new_classifier(
-        &mut self,
-        replaced: [String; 2],
-        in_channels: usize,
-        classes: usize,
-    ) -> Op {
+    fn new_classifier(&mut self, replaced: [String; 2], in_channels: usize, classes: usize) -> Op {
         if let Source::File { used, .. } = &mut self.source {
             used.extend(replaced);
         }

@@ -71,7 +71,9 @@ fn one_to_one(met: &[(usize, usize)], input: &[f32], weights: &[f32], pixel: &mu
         *sums = acc;
     }
     for &(from, tap) in met {
-        let products = input[from + rest_at..].iter().zip(&weights[tap + rest_at..]);
+        let products = input[from + rest_at..]
+            .iter()
+            .zip(&weights[tap + rest_at..]);
         for (acc, (x, w)) in rest.iter_mut().zip(products) {
             *acc += x * w;
         }

@@ -19,8 +19,20 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<String, RawTensor>, ImportErr
             ),
         )
     })?;
+    let file_bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     let mut tensors = BTreeMap::new();
     for (name, tensor) in reader.into_tensors() {
+        // A view may repeat one element without end; torch stores no tensor compressed.
+        let bytes = tensor.byte_len() as u64;
+        if bytes > file_bytes {
+            return Err(bad_file(
+                path,
+                format!(
+                    "tensor `{name}` claims {bytes} bytes of a file of {file_bytes}; if it is an \
+                     expanded view, save it after contiguous()"
+                ),
+            ));
+        }
         let bytes = tensor
             .read()
             .map_err(|error| bad_file(path, error.to_string()))?;

@@ -4,7 +4,7 @@ mod animal_mnist;
 mod labels;
 mod pip;
 mod stamps;
-mod verify;
+pub mod verify;
 mod wheel;
 
 use std::fs::{self, File};

@@ -1,0 +1,297 @@
+//! `ocelli verify`: the same model image on a device and on the host, compared answer by answer.
+
+mod conversation;
+mod emulator;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use ocelli_convert::dataset::{ImageFolder, Sample};
+use ocelli_convert::preprocess::load_image;
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::model::{Model, ModelFile};
+use conversation::{Conversation, Difference, Input, Taught, Teaching};
+use emulator::{Board, Emulator};
+
+/// Compare a device with the host
+///
+/// Boots the device's firmware in QEMU with the model image beside it, asks it and the host the same, and compares all
+/// answers: a digest of every op's output, the scores and, with --train, every training step and the classifier that comes of
+/// it. The first difference is named, and the exit code is 1 then. Without IMAGE, a pattern is shown.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  ocelli verify mnv2.ocl --on m4 cat.png\n  ocelli verify mnv2.ocl --on m4 --train animals/train --steps 200"
+)]
+pub struct Args {
+    /// The model image
+    #[arg(value_name = "M.ocl")]
+    model: PathBuf,
+    /// Photos to show
+    #[arg(value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// The device: m4 is an emulated Cortex-M4F (QEMU's mps2-an386)
+    #[arg(long, value_name = "DEVICE")]
+    on: Device,
+    /// A folder of classes (DIR/<class>/*.png) to train on
+    #[arg(long, value_name = "DIR")]
+    train: Option<PathBuf>,
+    /// Training steps
+    #[arg(long, value_name = "N", default_value = "200", requires = "train", value_parser = clap::value_parser!(u32).range(1..))]
+    steps: u32,
+    /// The most images to train on, the first ones of each class
+    #[arg(long, value_name = "N", default_value = "40", requires = "train")]
+    samples: u32,
+    /// The device's program [default: target/firmware/device-m4.elf of the repository]
+    #[arg(long, value_name = "ELF")]
+    firmware: Option<PathBuf>,
+    /// The emulator
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "OCELLI_QEMU",
+        default_value = "qemu-system-arm"
+    )]
+    qemu: PathBuf,
+    /// The longest wait for an answer, in seconds
+    #[arg(long, value_name = "S", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
+    time_limit: u64,
+}
+
+/// Where a model can be verified.
+#[derive(Clone, Copy, ValueEnum)]
+enum Device {
+    M4,
+}
+
+impl Device {
+    fn name(self) -> &'static str {
+        match self {
+            Device::M4 => "m4",
+        }
+    }
+
+    fn board(self) -> Board {
+        match self {
+            Device::M4 => Board {
+                machine: "mps2-an386",
+                model_address: 0x2100_0000,
+                model_bytes: 16 << 20,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Verification {
+    model: PathBuf,
+    on: &'static str,
+    equal: bool,
+    first_difference: Option<Difference>,
+    /// The inner loops of the kernels.
+    host_backend: &'static str,
+    device_backend: String,
+    device_memory_bytes: u32,
+    arena_bytes: u32,
+    images: usize,
+    ops: usize,
+    /// Answers that were equal.
+    equal_ops: u64,
+    equal_scores: u64,
+    equal_steps: u64,
+    training: Option<Taught>,
+    seconds: f64,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, console: &Console) -> Result<()> {
+    let started = Instant::now();
+    let file = ModelFile::read(&args.model)?;
+    let model = file.parse()?;
+    let lesson = match &args.train {
+        Some(folder) => Some(Lesson::new(folder, args)?),
+        None => None,
+    };
+    let photos: Vec<PathBuf> = args.images.clone();
+    let firmware = match &args.firmware {
+        Some(path) => path.clone(),
+        None => default_firmware(args.on)?,
+    };
+    let inputs = match photos.as_slice() {
+        [] => vec![Input::pattern(&model)],
+        photos => photos
+            .iter()
+            .map(|path| photo(&model, path))
+            .collect::<Result<_>>()?,
+    };
+
+    let time_limit = Duration::from_secs(args.time_limit);
+    let (emulator, line) = Emulator::start(
+        &args.qemu,
+        &args.on.board(),
+        &firmware,
+        model.image.bytes(),
+        time_limit,
+    )?;
+    let talk = || -> Result<(Verification, Option<anyhow::Error>)> {
+        let mut memory = Vec::new();
+        let mut conversation = Conversation::start(&model, line, &mut memory)?;
+        let photos = inputs.len() + lesson.as_ref().map_or(0, |lesson| lesson.samples.len());
+        let steps = lesson
+            .as_ref()
+            .map_or(0, |lesson| lesson.teaching.steps as usize);
+        let bar = console.bar(photos + steps, "comparing");
+        let mut training = None;
+        let mut compare = || -> Result<(), conversation::Broken> {
+            if let Some(lesson) = &lesson {
+                let seen = |sample: &Sample| photo(&model, &sample.path);
+                training =
+                    Some(conversation.teach(&lesson.teaching, &lesson.samples, seen, &bar)?);
+            }
+            for input in &inputs {
+                conversation.see(input)?;
+                if training.is_some() {
+                    conversation.classify()?;
+                }
+                bar.inc(1);
+            }
+            conversation.end()
+        };
+        let outcome = compare();
+        bar.finish_and_clear();
+        let first_difference = match outcome {
+            Ok(()) => None,
+            Err(conversation::Broken::Differs(difference)) => Some(difference),
+            Err(conversation::Broken::Failed(error)) => return Err(error),
+        };
+        let failed = first_difference.as_ref().map(|difference| {
+            model.wrong(format!(
+                "{} and the host differ: {difference}: one of them is damaged or built from other sources",
+                args.on.name()
+            ))
+        });
+        let facts = conversation.facts();
+        Ok((
+            Verification {
+                model: args.model.clone(),
+                on: args.on.name(),
+                equal: first_difference.is_none(),
+                first_difference,
+                host_backend: ocelli::backend(),
+                device_backend: facts.backend.clone(),
+                device_memory_bytes: facts.memory_bytes,
+                arena_bytes: facts.arena_bytes,
+                images: photos,
+                ops: model.image.op_count(),
+                equal_ops: facts.equal_ops,
+                equal_scores: facts.equal_scores,
+                equal_steps: facts.equal_steps,
+                training,
+                seconds: started.elapsed().as_secs_f64(),
+            },
+            failed,
+        ))
+    };
+    match talk() {
+        Ok((report, difference)) => {
+            console.print(&report)?;
+            match difference {
+                Some(difference) => Err(difference),
+                None => emulator.finish(),
+            }
+        }
+        Err(error) => Err(emulator.explain(error)),
+    }
+}
+
+/// What is to be learnt, and from which images.
+struct Lesson {
+    teaching: Teaching,
+    samples: Vec<Sample>,
+}
+
+impl Lesson {
+    fn new(folder: &Path, args: &Args) -> Result<Self> {
+        let images = ImageFolder::open(folder)?;
+        let count = images.classes.len();
+        let named = folder.display();
+        let classes = u16::try_from(count).with_context(|| format!("{named}: too many classes"))?;
+        let per_class = args.samples as usize / count;
+        if per_class == 0 {
+            bail!(
+                "{named}: {count} classes cannot be learnt from {} images: give --samples {count} or more",
+                args.samples
+            );
+        }
+        let mut taken = vec![0; count];
+        let first = |sample: &Sample| {
+            taken[sample.class] += 1;
+            taken[sample.class] <= per_class
+        };
+        Ok(Self {
+            samples: images.samples.into_iter().filter(first).collect(),
+            teaching: Teaching {
+                classes,
+                steps: args.steps,
+                // The last of each class, if there is more than one.
+                held_out_every: if per_class > 1 { per_class as u32 } else { 0 },
+            },
+        })
+    }
+}
+
+/// A photo as the model's pixels.
+fn photo(model: &Model<'_>, path: &Path) -> Result<Input> {
+    let pixels = model.preprocess()?.pixels(&load_image(path)?);
+    Ok(Input::Pixels(
+        pixels.with_context(|| path.display().to_string())?,
+    ))
+}
+
+/// The program that `cargo xtask firmware` makes, of the repository around the current folder.
+fn default_firmware(device: Device) -> Result<PathBuf> {
+    let name = format!("target/firmware/device-{}.elf", device.name());
+    let here = std::env::current_dir()?;
+    let found = here
+        .ancestors()
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file());
+    found.with_context(|| {
+        format!(
+            "{name}: not found here or in a folder above: run `cargo xtask firmware` in the repository, or give --firmware"
+        )
+    })
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{} on {} ({} kernels, {} bytes of memory, {} of them arena) and on the host ({} kernels), {:.0} s\n",
+            self.model.display(),
+            self.on,
+            self.device_backend,
+            self.device_memory_bytes,
+            self.arena_bytes,
+            self.host_backend,
+            self.seconds
+        )?;
+        writeln!(
+            f,
+            "  {} digests equal: {} ops, {} images",
+            self.equal_ops, self.ops, self.images
+        )?;
+        writeln!(f, "  {} scores equal", self.equal_scores)?;
+        if let Some(training) = &self.training {
+            writeln!(f, "  {} training steps equal: {training}", self.equal_steps)?;
+        }
+        match &self.first_difference {
+            None => writeln!(f, "\nequal"),
+            Some(difference) => writeln!(f, "\nnot equal: {difference}"),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The independent verifier: runs a plan on shadow memory that knows of every byte which row it belongs to.
+//!
+//! It follows the format's words on execution (`FORMAT.md`), not the planner: it shares no code with it.
+
+use ocelli_image::{Body, Model};
+
+use crate::error::PlanError;
+
+/// Nobody's byte.
+const NOBODY: (u32, u32) = (u32::MAX, 0);
+
+/// Runs the plan and checks that every row read is the row meant.
+///
+/// # Errors
+/// [`PlanError::LostRow`] at the first wrong read, [`PlanError::Unsound`] for memory outside the arena or an op whose
+/// scratch memory is disturbed.
+pub fn verify(model: &Model) -> Result<(), PlanError> {
+    let mut shadow = Shadow {
+        model,
+        bytes: vec![NOBODY; model.arena_bytes],
+        made: vec![0; model.tensors.len()],
+        sums: vec![0; model.ops.len()],
+    };
+    let mut start = 0;
+    for &count in &model.segments {
+        let end = start + count;
+        while shadow.made[end] < model.tensors[end].h {
+            shadow.demand(end - 1)?;
+        }
+        start = end;
+    }
+    if start != model.ops.len() {
+        return Err(unsound("the segments are not the ops"));
+    }
+    // At the end the output and the embedding are whole.
+    let embedding = model.head.map(|head| model.ops[head].inputs[0]);
+    for tensor in [Some(model.ops.len()), embedding].into_iter().flatten() {
+        for row in 0..model.tensors[tensor].h {
+            shadow.read(model.ops.len(), tensor, row)?;
+        }
+    }
+    Ok(())
+}
+
+fn unsound(why: impl Into<String>) -> PlanError {
+    PlanError::Unsound { why: why.into() }
+}
+
+struct Shadow<'m> {
+    model: &'m Model,
+    /// Tensor and row that own each byte; scratch memory counts as rows of a tensor behind the last.
+    bytes: Vec<(u32, u32)>,
+    /// Rows made of each tensor.
+    made: Vec<usize>,
+    /// Rows that each global pooling has added.
+    sums: Vec<usize>,
+}
+
+impl Shadow<'_> {
+    /// Runs one step of an op; first, one after another, the steps that its missing rows ask for.
+    fn demand(&mut self, op: usize) -> Result<(), PlanError> {
+        let record = &self.model.ops[op];
+        if matches!(record.body, Body::GlobalAveragePool { .. }) {
+            return self.demand_sum(op);
+        }
+        let output = &self.model.tensors[op + 1];
+        let first = self.made[op + 1];
+        let room = output.rows_held - first % output.rows_held;
+        let rows = record.rows_per_step.min(output.h - first).min(room);
+        let inputs: &[usize] = if record.inputs[0] == record.inputs[1] {
+            &record.inputs[..1]
+        } else {
+            &record.inputs
+        };
+        for &input in inputs {
+            let last = (first..first + rows)
+                .flat_map(|row| needs(&record.body, self.model.tensors[input].h, row))
+                .max();
+            while last.is_some_and(|last| self.made[input] <= last) {
+                self.supply(input)?;
+            }
+        }
+        for &input in inputs {
+            for row in (first..first + rows)
+                .flat_map(|row| needs(&record.body, self.model.tensors[input].h, row))
+            {
+                self.read(op, input, row)?;
+            }
+        }
+        for row in first..first + rows {
+            self.write(op + 1, row)?;
+        }
+        self.made[op + 1] += rows;
+        Ok(())
+    }
+
+    /// A global pooling adds one row or more a step; its sums must stay untouched in between.
+    fn demand_sum(&mut self, op: usize) -> Result<(), PlanError> {
+        let input = self.model.ops[op].inputs[0];
+        if self.made[input] <= self.sums[op] {
+            self.supply(input)?;
+        }
+        let (offset, bytes) = self.model.ops[op].scratch;
+        let owner = ((self.model.tensors.len() + op) as u32, 0);
+        let sums = self.bytes.get_mut(offset..offset + bytes);
+        let sums =
+            sums.ok_or_else(|| unsound(format!("the sums of op {op} lie outside the arena")))?;
+        if self.sums[op] == 0 {
+            sums.fill(owner);
+        } else if sums.iter().any(|&byte| byte != owner) {
+            return Err(unsound(format!("the sums of op {op} are overwritten")));
+        }
+        for row in self.sums[op]..self.made[input] {
+            self.read(op, input, row)?;
+        }
+        self.sums[op] = self.made[input];
+        if self.sums[op] == self.model.tensors[input].h {
+            self.write(op + 1, 0)?;
+            self.made[op + 1] = 1;
+        }
+        Ok(())
+    }
+
+    /// One more row, or step's worth of rows, of a tensor.
+    fn supply(&mut self, tensor: usize) -> Result<(), PlanError> {
+        match tensor {
+            0 => {
+                let row = self.made[0];
+                self.made[0] += 1;
+                self.write(0, row)
+            }
+            _ => self.demand(tensor - 1),
+        }
+    }
+
+    fn place(&self, tensor: usize, row: usize) -> std::ops::Range<usize> {
+        let t = &self.model.tensors[tensor];
+        let start = t.offset + (row % t.rows_held) * t.w * t.c;
+        start..start + t.w * t.c
+    }
+
+    fn write(&mut self, tensor: usize, row: usize) -> Result<(), PlanError> {
+        let place = self.place(tensor, row);
+        let bytes = self.bytes.get_mut(place);
+        let bytes =
+            bytes.ok_or_else(|| unsound(format!("tensor {tensor} lies outside the arena")))?;
+        bytes.fill((tensor as u32, row as u32));
+        Ok(())
+    }
+
+    fn read(&self, op: usize, tensor: usize, row: usize) -> Result<(), PlanError> {
+        let bytes = self.bytes.get(self.place(tensor, row)).unwrap_or(&[]);
+        let meant = (tensor as u32, row as u32);
+        if !bytes.is_empty() && bytes.iter().all(|&byte| byte == meant) {
+            Ok(())
+        } else {
+            Err(PlanError::LostRow { op, tensor, row })
+        }
+    }
+}
+
+/// The input rows that make one output row, written down from each op's definition.
+fn needs<C>(body: &Body<C>, h: usize, row: usize) -> Vec<usize> {
+    match body {
+        Body::Conv2d { window, .. }
+        | Body::Depthwise { window, .. }
+        | Body::AveragePool { window, .. }
+        | Body::MaxPool { window, .. } => (0..i64::from(window.filter_h))
+            .map(|tap| {
+                row as i64 * i64::from(window.stride_h) - i64::from(window.padding.top)
+                    + tap * i64::from(window.dilation_h)
+            })
+            .filter(|&at| at >= 0 && at < h as i64)
+            .map(|at| at as usize)
+            .collect(),
+        Body::Pointwise { .. } | Body::Add { .. } | Body::GlobalAveragePool { .. } => vec![row],
+        Body::Pad { padding } => row
+            .checked_sub(padding.top.into())
+            .filter(|&at| at < h)
+            .into_iter()
+            .collect(),
+        Body::Dense { .. } | Body::Softmax { .. } => (0..h).collect(),
+    }
+}

@@ -1,0 +1,92 @@
+//! `cargo xtask firmware`: the programs for boards, emulated and real.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::elf::Elf;
+use crate::progress;
+use crate::repo;
+use crate::sizes;
+use crate::thumb::{M4F, Thumb};
+
+/// The boards that the emulator plays, by the names that `ocelli verify --on` knows.
+const EMULATED: [(&str, &str); 1] = [("m4", M4F)];
+
+/// A real board.
+pub struct Board {
+    /// Its folder below `firmware/boards`.
+    pub name: &'static str,
+    /// Its program.
+    pub bin: &'static str,
+    /// What it is built for.
+    pub target: &'static str,
+}
+
+/// Every real board.
+pub const BOARDS: &[Board] = &[Board {
+    name: "nrf52840-dk",
+    bin: "ocelli-nrf52840-dk",
+    target: M4F,
+}];
+
+impl Board {
+    /// Its folder, a crate of its own.
+    pub fn dir(&self) -> PathBuf {
+        repo::firmware().join("boards").join(self.name)
+    }
+}
+
+/// The folder of the emulated boards' programs.
+pub fn qemu_dir() -> PathBuf {
+    repo::firmware().join("qemu")
+}
+
+/// Builds the program that serves `ocelli verify` on an emulated board, and puts it where `ocelli` looks.
+pub fn emulated(thumb: &Thumb, board: &str) -> Result<PathBuf> {
+    let Some((_, target)) = EMULATED.iter().find(|(name, _)| *name == board) else {
+        let known: Vec<&str> = EMULATED.iter().map(|(name, _)| *name).collect();
+        bail!(
+            "there is no emulated board {board}; there is {}",
+            known.join(", ")
+        );
+    };
+    let bar = progress::spinner(format!(
+        "building the firmware of {board} with {}",
+        thumb.describe()
+    ));
+    let elf = thumb.build_bin(&qemu_dir(), "device", target);
+    bar.finish_and_clear();
+    let to = repo::target().join(format!("firmware/device-{board}.elf"));
+    fs::create_dir_all(repo::target().join("firmware"))?;
+    fs::copy(elf?, &to).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(to)
+}
+
+/// Builds the firmware of a real board.
+pub fn real(thumb: &Thumb, board: &str) -> Result<PathBuf> {
+    let Some(found) = BOARDS.iter().find(|found| found.name == board) else {
+        let known: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
+        bail!("there is no board {board}; there is {}", known.join(", "));
+    };
+    let bar = progress::spinner(format!(
+        "building the firmware of {board} with {}",
+        thumb.describe()
+    ));
+    let elf = thumb.build_bin(&found.dir(), found.bin, found.target);
+    bar.finish_and_clear();
+    elf
+}
+
+/// Builds what was asked for and prints where it is, with its sizes.
+pub fn firmware(emulated_board: &str, real_board: Option<&str>) -> Result<()> {
+    let thumb = Thumb::detect(&[M4F])?;
+    let (name, elf) = match real_board {
+        Some(board) => (board, real(&thumb, board)?),
+        None => (emulated_board, emulated(&thumb, emulated_board)?),
+    };
+    println!("{}", repo::shown(&elf));
+    sizes::print(&[(name.to_owned(), Elf::read(&elf)?.sizes)]);
+    Ok(())
+}
