@@ -66,6 +66,7 @@ mod head;
 mod linear;
 mod quantize;
 mod random;
+mod rows;
 mod samples;
 mod trainer;
 

@@ -10,11 +10,12 @@
 
 use crate::Samples;
 use crate::config::Optimizer;
+use crate::rows::{rows, rows_mut};
 
 /// Features converted to floats at a time; a multiple of the four lanes.
 const CHUNK: usize = 16;
-/// Classes that share a converted chunk.
-const BLOCK: usize = 4;
+/// Classes that share a converted chunk; `BLOCK * CHUNK` floats are on the stack.
+const BLOCK: usize = 12;
 
 /// A linear layer on centred int8 codes: `input_scale * weights . (codes - centre) + bias`.
 ///
@@ -31,17 +32,14 @@ pub(crate) struct Linear<'a> {
 impl Linear<'_> {
     /// Writes a logit a class.
     pub(crate) fn forward(&self, codes: &[i8], logits: &mut [f32]) {
-        // `max` tells the optimizer that there is a feature.
-        let features = self.centre.len().max(1);
-        let blocks = self
-            .weights
-            .chunks(BLOCK.saturating_mul(features))
-            .zip(self.bias.chunks(BLOCK));
-        for (logits, (rows, bias)) in logits.chunks_mut(BLOCK).zip(blocks) {
+        let features = self.centre.len();
+        let block = BLOCK.saturating_mul(features);
+        let blocks = rows(self.weights, block).zip(rows(self.bias, BLOCK));
+        for (logits, (block, bias)) in rows_mut(logits, BLOCK).zip(blocks) {
             let mut lanes = [[0.0; 4]; BLOCK];
             for start in (0..features).step_by(CHUNK) {
                 let inputs = centred(codes, self.centre, start);
-                for (lanes, row) in lanes.iter_mut().zip(rows.chunks(features)) {
+                for (lanes, row) in lanes.iter_mut().zip(rows(block, features)) {
                     add_products(lanes, &inputs, &chunk(row, start));
                 }
             }
@@ -119,17 +117,13 @@ pub(crate) struct Trained<'a> {
 ///
 /// `d_logits` is `[batch][classes]`.
 pub(crate) fn step_bias(optimizer: &Optimizer, bias: Trained<'_>, d_logits: &[f32]) -> bool {
-    let classes = bias.values.len().max(1);
+    let classes = bias.values.len();
+    let moments = rows_mut(bias.moments, optimizer.moments());
     let mut finite = true;
-    for (class, (value, moments)) in bias
-        .values
-        .iter_mut()
-        .zip(bias.moments.chunks_mut(optimizer.moments().max(1)))
-        .enumerate()
-    {
+    for (class, (value, moments)) in bias.values.iter_mut().zip(moments).enumerate() {
         // forward: logits[class] = … + bias[class]
         let mut d_bias = 0.0;
-        for d in d_logits.chunks(classes) {
+        for d in rows(d_logits, classes) {
             d_bias += d.get(class).copied().unwrap_or(0.0);
         }
         finite &= optimizer.update(core::slice::from_mut(value), moments, &[d_bias], false);
@@ -150,19 +144,15 @@ pub(crate) fn step_weights(
     samples: &Samples<'_>,
     centre: &[f32],
 ) -> bool {
-    let features = centre.len().max(1);
+    let features = centre.len();
     let block = BLOCK.saturating_mul(features);
+    let blocks = rows_mut(weights.values, block).zip(rows_mut(weights.moments, block));
     let mut finite = true;
-    for (at, (rows, moments)) in weights
-        .values
-        .chunks_mut(block)
-        .zip(weights.moments.chunks_mut(block))
-        .enumerate()
-    {
+    for (at, (weights, moments)) in blocks.enumerate() {
         for start in (0..features).step_by(CHUNK) {
             // forward: logits[class] = input_scale * weights[class] . (codes - centre) + …
             let mut d_weights = [[0.0; CHUNK]; BLOCK];
-            for (&index, d) in batch.iter().zip(d_logits.chunks(classes.max(1))) {
+            for (&index, d) in batch.iter().zip(rows(d_logits, classes)) {
                 let Some((codes, _)) = samples.get(index as usize) else {
                     continue;
                 };
@@ -174,7 +164,7 @@ pub(crate) fn step_weights(
                     }
                 }
             }
-            let rows = rows.chunks_mut(features).zip(moments.chunks_mut(features));
+            let rows = rows_mut(weights, features).zip(rows_mut(moments, features));
             for ((row, moments), d_weights) in rows.zip(&d_weights) {
                 if let (Some(row), Some(moments)) = (row.get_mut(start..), moments.get_mut(start..))
                 {
@@ -226,13 +216,89 @@ fn chunk(values: &[f32], start: usize) -> [f32; CHUNK] {
 /// The zeros beyond the last feature change nothing: a lane begins as +0, so it is never -0.
 #[inline(always)]
 fn add_products(lanes: &mut [f32; 4], a: &[f32; CHUNK], b: &[f32; CHUNK]) {
-    for (a, b) in a.chunks_exact(4).zip(b.chunks_exact(4)) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += a * b;
-        }
+    for (at, (a, b)) in a.iter().zip(b).enumerate() {
+        lanes[at % 4] += a * b;
     }
 }
 
 fn sum_lanes(lanes: &[f32; 4]) -> f32 {
     (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn made_up(count: usize, seed: usize) -> Vec<f32> {
+        let value = |at: usize| ((at * 7919 + seed * 104_729) % 2003) as f32 / 1000.0 - 1.0;
+        (0..count).map(value).collect()
+    }
+
+    /// The order of additions as the module's documentation has it, literally.
+    fn dot_in_written_order(a: &[f32], b: &[f32]) -> f32 {
+        let mut lanes = [0.0; 4];
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            for at in (lane..a.len()).step_by(4) {
+                *sum += a[at] * b[at];
+            }
+        }
+        (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+    }
+
+    #[test]
+    fn logits_are_added_in_the_written_order_for_every_count_of_features_and_classes() {
+        for features in 1..=37 {
+            for classes in 1..=9 {
+                let (weights, bias) = (made_up(classes * features, 1), made_up(classes, 2));
+                let centre = made_up(features, 3);
+                let codes: Vec<i8> = (0..features).map(|f| (f * 83 % 256) as u8 as i8).collect();
+                let inputs: Vec<f32> = codes
+                    .iter()
+                    .zip(&centre)
+                    .map(|(&code, centre)| f32::from(code) - centre)
+                    .collect();
+                let mut logits = std::vec![f32::NAN; classes];
+                let linear = Linear {
+                    weights: &weights,
+                    bias: &bias,
+                    centre: &centre,
+                    input_scale: 0.37,
+                };
+                linear.forward(&codes, &mut logits);
+                for (class, logit) in logits.iter().enumerate() {
+                    let row = &weights[class * features..][..features];
+                    let expected = 0.37 * dot_in_written_order(row, &inputs) + bias[class];
+                    assert_eq!(logit.to_bits(), expected.to_bits());
+                }
+                let expected = dot_in_written_order(&inputs, &inputs);
+                assert_eq!(
+                    squared_length(&codes, &centre).to_bits(),
+                    expected.to_bits()
+                );
+                assert_eq!(dot(&inputs, &inputs).to_bits(), expected.to_bits());
+            }
+        }
+    }
+
+    #[test]
+    fn cross_entropy_of_logits_far_apart_does_not_overflow() {
+        let mut logits = [200.0, -200.0, 199.0];
+        // -log(e / (e + 1)) = log(1 + 1 / e) = 0.31326169
+        let loss = cross_entropy(&mut logits, 0);
+        assert!((loss - 0.313_261_7).abs() < 1e-6);
+        // e / (e + 1) = 0.73105858; its gradient for two samples is (0.731 - 1) / 2.
+        cross_entropy_backward(&mut logits, 0, 2.0);
+        assert!((logits[0] + 0.134_470_7).abs() < 1e-6);
+        assert_eq!(logits[1], 0.0);
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_wins() {
+        assert_eq!(arg_max(&[1.0, 3.0, 3.0]), 1);
+        assert_eq!(arg_max(&[0.0, 0.0]), 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::LearnError;
 use crate::head::{EmbeddingScale, Head};
+use crate::rows::{rows, rows_mut};
 use crate::samples::Samples;
 
 /// Most features of an int8 head.
@@ -62,17 +63,14 @@ pub fn quantize_head(
     samples: &Samples<'_>,
     out: &mut HeadMut<'_>,
 ) -> Result<OutputScale, LearnError> {
-    let features = samples.features().max(1);
+    let features = samples.features();
     embedding.check()?;
     check_extents(head, samples, out)?;
 
-    let rows = head
-        .weights
-        .chunks(features)
-        .zip(out.weights.chunks_mut(features));
+    let weights = rows(head.weights, features).zip(rows_mut(out.weights, features));
     let biases = head.bias.iter().zip(out.bias.iter_mut());
     for (((row, out_row), (&bias, out_bias)), weight_scale) in
-        rows.zip(biases).zip(out.weight_scale.iter_mut())
+        weights.zip(biases).zip(out.weight_scale.iter_mut())
     {
         *weight_scale = choose_weight_scale(row, bias, embedding.scale)?;
         // The quotient of two f32 is exact enough in f64 for its rounding to be that of the true one.
@@ -151,8 +149,9 @@ fn choose_output_scale(
     samples: &Samples<'_>,
 ) -> OutputScale {
     let (mut min, mut max, mut largest_acc_scale) = (0.0, 0.0, 0.0);
-    let rows = head.weights.chunks(samples.features().max(1));
-    for ((row, &bias), &weight_scale) in rows.zip(head.bias.iter()).zip(head.weight_scale.iter()) {
+    let weights = rows(head.weights, samples.features());
+    for ((row, &bias), &weight_scale) in weights.zip(head.bias.iter()).zip(head.weight_scale.iter())
+    {
         let accs = || {
             samples
                 .iter()

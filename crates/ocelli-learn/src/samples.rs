@@ -68,9 +68,8 @@ impl<'a> Samples<'a> {
 
     /// Embeddings and labels in order of arrival.
     pub fn iter(&self) -> impl Iterator<Item = (&'a [i8], u16)> + use<'a> {
-        // `max` tells the optimizer what `new` has checked.
-        let rows = self.embeddings.chunks_exact(self.features.max(1));
-        rows.zip(self.labels.iter().copied())
+        let samples = *self;
+        (0..samples.len()).filter_map(move |at| samples.get(at))
     }
 
     pub(crate) fn check_labels(&self, classes: usize) -> Result<(), LearnError> {
@@ -127,7 +126,8 @@ impl<'m> SampleBuffer<'m> {
 
     /// Samples that fit.
     pub fn capacity(&self) -> usize {
-        (self.embeddings.len() / self.features.max(1)).min(self.labels.len())
+        let rows = self.embeddings.len().checked_div(self.features);
+        rows.unwrap_or(0).min(self.labels.len())
     }
 
     /// Samples that are held.
@@ -152,10 +152,9 @@ impl<'m> SampleBuffer<'m> {
             });
         }
         let capacity = self.capacity();
-        let row = self
-            .embeddings
-            .chunks_exact_mut(self.features.max(1))
-            .nth(self.count);
+        let start = self.count.saturating_mul(self.features);
+        let row = self.embeddings.get_mut(start..);
+        let row = row.and_then(|free| free.get_mut(..self.features));
         let (Some(row), Some(slot)) = (row, self.labels.get_mut(self.count)) else {
             return Err(LearnError::Full { capacity });
         };
@@ -214,4 +213,70 @@ pub(crate) fn split_held_out(
         }
     }
     trained_on
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_each_class_every_kth_sample_in_order_of_arrival_is_held_out() {
+        let labels = [1, 0, 1, 1, 0, 2, 1, 0, 1, 0, 1];
+        let mut order = [u32::MAX; 11];
+        // Class 0 is samples 1, 4, 7, 9, class 1 is 0, 2, 3, 6, 8, 10, class 2 is 5.
+        assert_eq!(split_held_out(&labels, 3, 3, &mut order), 8);
+        assert_eq!(order[..8], [1, 4, 9, 0, 2, 6, 8, 5]);
+        assert_eq!(order[8..], [10, 3, 7]);
+    }
+
+    #[test]
+    fn the_held_out_part_has_the_share_of_every_class() {
+        let labels: [u16; 300] = core::array::from_fn(|at| if at % 10 == 3 { 1 } else { 0 });
+        let mut order = [0; 300];
+        let trained_on = split_held_out(&labels, 2, 5, &mut order);
+        let (train, held_out) = order.split_at(trained_on);
+        let ones = |part: &[u32]| part.iter().filter(|&&i| labels[i as usize] == 1).count();
+        assert_eq!((train.len(), ones(train)), (240, 24));
+        assert_eq!((held_out.len(), ones(held_out)), (60, 6));
+    }
+
+    #[test]
+    fn zero_holds_nothing_out() {
+        let mut order = [0; 4];
+        assert_eq!(split_held_out(&[1, 0, 1, 0], 2, 0, &mut order), 4);
+        assert_eq!(order, [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn embeddings_that_do_not_match_their_labels_are_refused() {
+        let error = Samples::new(&[0; 5], &[0, 1], 3).unwrap_err();
+        assert_eq!(error, LearnError::EmbeddingElems { needed: 6, got: 5 });
+        assert_eq!(
+            Samples::new(&[], &[], 0).unwrap_err(),
+            LearnError::NoFeatures
+        );
+    }
+
+    #[test]
+    fn a_buffer_keeps_what_it_has_when_it_refuses_more() {
+        // 7 codes hold two embeddings of 3, whatever the room for labels.
+        let (mut embeddings, mut labels) = ([0; 7], [0; 5]);
+        let mut buffer = SampleBuffer::new(&mut embeddings, &mut labels, 3).unwrap();
+        assert_eq!(buffer.capacity(), 2);
+        assert!(buffer.is_empty() && buffer.samples().is_empty());
+        buffer.push(&[1, 2, 3], 4).unwrap();
+        let error = buffer.push(&[1, 2], 4).unwrap_err();
+        assert_eq!(error, LearnError::EmbeddingElems { needed: 3, got: 2 });
+        buffer.push(&[5, 6, 7], 8).unwrap();
+        assert_eq!(
+            buffer.push(&[0, 0, 0], 0),
+            Err(LearnError::Full { capacity: 2 })
+        );
+        let expected: [(&[i8], u16); 2] = [(&[1, 2, 3], 4), (&[5, 6, 7], 8)];
+        assert!(buffer.samples().iter().eq(expected));
+        buffer.clear();
+        assert_eq!(buffer.len(), 0);
+        buffer.push(&[9, 9, 9], 1).unwrap();
+        assert_eq!(buffer.samples().labels(), [1]);
+    }
 }
