@@ -138,10 +138,10 @@ impl<'a> Image<'a> {
     fn check_segments(&self) -> Result<(), ParseError> {
         let mut end = 0;
         for segment in self.segments() {
-            if segment.ops.is_empty() {
+            end = segment.ops.end;
+            if segment.ops.is_empty() || end > self.ops.len() {
                 return Err(ParseError::Segments);
             }
-            end = segment.ops.end;
             for at in segment.ops.clone() {
                 let inputs = self.op(at).map_or([0; 2], |op| op.inputs);
                 for input in inputs {

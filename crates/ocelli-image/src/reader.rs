@@ -298,11 +298,7 @@ impl<'a> Image<'a> {
     fn channels(&self, record: &ChannelsRecord) -> Option<ChannelsRef<'a>> {
         let at = |offset: zerocopy::little_endian::U32| self.weights.get(offset.get() as usize..);
         let weights = at(record.weights_offset)?.get(..record.weights_bytes.get() as usize)?;
-        let count = record
-            .shift_offset
-            .get()
-            .checked_sub(record.multiplier_offset.get())? as usize
-            / 4;
+        let count = usize::from(record.channels.get());
         Some(ChannelsRef {
             weights: <[i8]>::ref_from_bytes(weights).ok()?,
             bias: numbers(at(record.bias_offset)?, count)?,

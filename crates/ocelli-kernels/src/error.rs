@@ -39,6 +39,8 @@ pub enum ShapeError {
     Zero,
     /// Padding as large as the filter: some windows would lie wholly outside.
     Padding,
+    /// A pool whose window has holes.
+    Dilation,
     /// The sum of a channel could leave 32 bits.
     Accumulator {
         /// The channel.
@@ -67,6 +69,7 @@ impl fmt::Display for ShapeError {
                 f.write_str("a dimension, filter, stride, dilation or multiplier is zero")
             }
             ShapeError::Padding => f.write_str("the padding is as large as the filter"),
+            ShapeError::Dilation => f.write_str("a pool has a dilation other than one"),
             ShapeError::Accumulator { at } => {
                 write!(f, "the sum of channel {at} could leave 32 bits")
             }

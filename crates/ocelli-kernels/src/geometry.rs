@@ -130,21 +130,34 @@ impl Window {
         }
         expect(
             Operand::OutputHeight,
-            steps(input.h + p.top + p.bottom, self.span_h(), self.stride_h),
+            steps(
+                padded(input.h, p.top, p.bottom),
+                self.span_h(),
+                self.stride_h,
+            ),
             output.h,
         )?;
         expect(
             Operand::OutputWidth,
-            steps(input.w + p.left + p.right, self.span_w(), self.stride_w),
+            steps(
+                padded(input.w, p.left, p.right),
+                self.span_w(),
+                self.stride_w,
+            ),
             output.w,
         )
     }
 }
 
+/// An extent with what is added at both of its ends.
+pub(crate) const fn padded(extent: usize, before: usize, behind: usize) -> usize {
+    extent.saturating_add(before).saturating_add(behind)
+}
+
 /// How often a window of `span` fits into `padded` when it moves by `stride`.
 fn steps(padded: usize, span: usize, stride: usize) -> usize {
     match padded.checked_sub(span) {
-        Some(room) => room.checked_div(stride).map_or(0, |n| n + 1),
+        Some(room) => room.checked_div(stride).map_or(0, |n| n.saturating_add(1)),
         None => 0,
     }
 }
@@ -153,6 +166,7 @@ fn steps(padded: usize, span: usize, stride: usize) -> usize {
 pub(crate) fn inside(window: &Window, column: usize, w: usize) -> (usize, usize, usize) {
     let first = (column * window.stride_w) as i32 - window.padding.left as i32;
     let skip = (-first).max(0) as usize;
-    let end = (w as i32 - first).clamp(0, window.filter_w as i32) as usize;
+    // Not `clamp`, which panics where its bounds are the wrong way round.
+    let end = (w as i32 - first).min(window.filter_w as i32).max(0) as usize;
     (skip.min(end), end, (first + skip as i32).max(0) as usize)
 }

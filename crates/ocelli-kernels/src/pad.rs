@@ -1,7 +1,7 @@
 //! Padding as an op of its own.
 
 use crate::error::{Operand, ShapeError, expect};
-use crate::geometry::{Padding, Shape};
+use crate::geometry::{Padding, Shape, padded};
 use crate::rows::Rows;
 
 /// What a pad is made from.
@@ -38,12 +38,12 @@ impl Pad {
         }
         expect(
             Operand::OutputHeight,
-            input.h + padding.top + padding.bottom,
+            padded(input.h, padding.top, padding.bottom),
             output.h,
         )?;
         expect(
             Operand::OutputWidth,
-            input.w + padding.left + padding.right,
+            padded(input.w, padding.left, padding.right),
             output.w,
         )?;
         expect(Operand::OutputChannels, input.c, output.c)?;

@@ -21,6 +21,9 @@ pub struct PoolParams {
 impl PoolParams {
     fn check(&self) -> Result<(), ShapeError> {
         self.window.check(self.input, self.output)?;
+        if self.window.dilation_h != 1 || self.window.dilation_w != 1 {
+            return Err(ShapeError::Dilation);
+        }
         self.clamp.check()?;
         expect(Operand::OutputChannels, self.input.c, self.output.c)?;
         // A window of 2^16 pixels sums to less than 2^24.
@@ -50,8 +53,8 @@ impl PoolParams {
             let top = self.window.first_row(first_row + r);
             for (column, pixel) in row.chunks_mut(channels).enumerate() {
                 let left = (column * self.window.stride_w) as i32 - self.window.padding.left as i32;
-                let right =
-                    (left + self.window.filter_w as i32).clamp(0, self.input.w as i32) as usize;
+                let right = (left + self.window.filter_w as i32).min(self.input.w as i32);
+                let right = right.max(0) as usize;
                 let left = left.max(0) as usize;
                 for (channel, code) in pixel.iter_mut().enumerate() {
                     let mut state = start;
@@ -82,7 +85,7 @@ impl AveragePool {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// [`ShapeError`] where extents disagree or a window has more than 65,536 pixels.
+    /// [`ShapeError`] where extents disagree, or a window has holes or more than 65,536 pixels.
     pub fn new(params: PoolParams) -> Result<Self, ShapeError> {
         params.check()?;
         Ok(AveragePool(params))
@@ -116,7 +119,7 @@ impl MaxPool {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// [`ShapeError`] where extents disagree or a window has more than 65,536 pixels.
+    /// [`ShapeError`] where extents disagree, or a window has holes or more than 65,536 pixels.
     pub fn new(params: PoolParams) -> Result<Self, ShapeError> {
         params.check()?;
         Ok(MaxPool(params))

@@ -69,7 +69,11 @@ impl Softmax {
             *output = match self.exponential(code, max) {
                 None => i8::MIN,
                 Some(e) => {
-                    let value = divide_by_power(multiply(reciprocal, e), over_unit + 31 - 8);
+                    let value = match over_unit.wrapping_add(31 - 8) {
+                        exponent @ 0..=31 => divide_by_power(multiply(reciprocal, e), exponent),
+                        // A sum of 2^9 or more: nobody gets half a code.
+                        _ => 0,
+                    };
                     (value - 128).clamp(-128, 127) as i8
                 }
             };

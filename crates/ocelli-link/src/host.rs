@@ -1,16 +1,11 @@
 //! The host's side: a client over a pair of byte streams, and the comparison with a device in this process.
 
-use std::{
-    fmt,
-    io::{self, Read, Write},
-    vec,
-    vec::Vec,
-};
+use std::io::{self, Read, Write};
+use std::{fmt, format, string::String, vec, vec::Vec};
 
-use crate::{
-    frame::{FrameReader, MESSAGE_BYTES, decode_reply, frame_bytes},
-    message::{FrameError, Reply, Request},
-};
+use crate::device::Device;
+use crate::frame::{FrameReader, MESSAGE_BYTES, decode_reply, frame_bytes};
+use crate::message::{FrameError, Refusal, Reply, Request};
 
 /// The most codes that the host expects in one reply.
 const REPLY_CODES: usize = 1 << 20;
@@ -115,5 +110,156 @@ impl<R: Read> ReplyReader<R> {
             }
         };
         decode_reply(&mut self.buffer[..frame_len]).map_err(ClientError::Frame)
+    }
+}
+
+/// Asks a board and waits for its answer.
+pub struct Client<R, W> {
+    replies: ReplyReader<R>,
+    requests: W,
+}
+
+impl<R: Read, W: Write> Client<R, W> {
+    /// Talks over a pair of streams, such as two clones of a socket.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`]. A zero byte is sent at once, which ends whatever is on the line.
+    pub fn new(replies: R, mut requests: W) -> Result<Self, ClientError> {
+        requests.write_all(&[0])?;
+        requests.flush()?;
+        Ok(Self {
+            replies: ReplyReader::new(replies),
+            requests,
+        })
+    }
+
+    /// Sends a request and hands out each reply, the final one last.
+    ///
+    /// Start with [`Request::Hello`]: what the board says about noise that was on the line before is skipped there.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the client is of no use then.
+    pub fn ask(
+        &mut self,
+        request: &Request<'_>,
+        mut on_reply: impl FnMut(&Reply<'_>),
+    ) -> Result<(), ClientError> {
+        self.send(request)?;
+        loop {
+            let reply = self.replies.read()?;
+            if matches!(
+                (request, &reply),
+                (Request::Hello, Reply::Refused(Refusal::Frame(_)))
+            ) {
+                continue;
+            }
+            on_reply(&reply);
+            if reply.is_final() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Asks the board and a device in this process the same, and compares their answers reply by reply.
+    ///
+    /// `on_reply` gets each reply that is equal, as it comes. The answers to [`Request::Hello`] differ where the
+    /// kernels do: use [`ask`](Self::ask) for it.
+    ///
+    /// # Errors
+    /// [`CompareError`]. After [`CompareError::Differs`] the client may be used no more: what else the board says is unread.
+    pub fn ask_both(
+        &mut self,
+        device: &mut Device<'_>,
+        request: &Request<'_>,
+        mut on_reply: impl FnMut(&Reply<'_>),
+    ) -> Result<(), CompareError> {
+        self.send(request)?;
+        let mut expected = Vec::new();
+        device.handle(request, &mut |reply| expected.push(encode_reply(reply)));
+        for host in expected {
+            let reply = self.replies.read()?;
+            if encode_reply(&reply) != host {
+                let mut host = host;
+                let host = decode_reply(&mut host).map_err(ClientError::Frame)?;
+                return Err(CompareError::differs(&host, &reply));
+            }
+            on_reply(&reply);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, request: &Request<'_>) -> Result<(), ClientError> {
+        self.requests.write_all(&encode_request(request))?;
+        self.requests.flush()?;
+        Ok(())
+    }
+}
+
+/// Why the board's answer is not the host's.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CompareError {
+    /// There is no answer.
+    Client(ClientError),
+    /// The board says something else than the device in this process.
+    Differs {
+        /// What the replies are about.
+        place: Place,
+        /// What the device in this process says.
+        host: String,
+        /// What the board says.
+        board: String,
+    },
+}
+
+/// What two different replies are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Place {
+    /// The output of this op.
+    Op(u32),
+    /// This training step.
+    Step(u32),
+    /// Anything else, which the replies show.
+    Other,
+}
+
+impl CompareError {
+    fn differs(host: &Reply<'_>, board: &Reply<'_>) -> Self {
+        Self::Differs {
+            place: match *host {
+                Reply::Op { op, .. } => Place::Op(op),
+                Reply::Step { step, .. } => Place::Step(step),
+                _ => Place::Other,
+            },
+            host: format!("{host:?}"),
+            board: format!("{board:?}"),
+        }
+    }
+}
+
+impl fmt::Display for CompareError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(error) => error.fmt(f),
+            Self::Differs { host, board, .. } => {
+                write!(f, "the board says {board}, the host says {host}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CompareError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Client(error) => Some(error),
+            Self::Differs { .. } => None,
+        }
+    }
+}
+
+impl From<ClientError> for CompareError {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
     }
 }

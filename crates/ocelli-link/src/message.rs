@@ -98,7 +98,7 @@ pub struct Training {
     /// L2 regularization, of weights only.
     pub l2: f32,
     /// Samples a step.
-    pub batch: u32,
+    pub batch: u16,
     /// The most epochs.
     pub epochs: u32,
     /// The most steps.
@@ -226,8 +226,18 @@ pub enum NoModel {
         /// Bytes given.
         got: u32,
     },
-    /// The firmware lacks a kernel that the image needs.
-    Kernel,
+    /// The firmware lacks a kernel that an op needs.
+    Kernel {
+        /// The op.
+        op: u32,
+    },
+    /// The image is intact, but an op of it cannot run: its numbers contradict each other.
+    Op {
+        /// The op.
+        op: u32,
+    },
+    /// The memory does not start at a multiple of 16 bytes.
+    Misaligned,
 }
 
 /// What training came to.
@@ -235,14 +245,29 @@ pub enum NoModel {
 pub struct Trained {
     /// Steps done.
     pub steps: u32,
-    /// CRC-32 over the int8 head: weights, biases, multipliers, shifts, output scale and zero point.
+    /// Why it ended.
+    pub ending: Ending,
+    /// CRC-32 over the int8 head: weights, biases, multipliers, shifts, weight scales, output scale and zero point.
     pub head_digest: u32,
-    /// Held-out samples; where none are held out, all samples.
-    pub count: u32,
-    /// Of those, classified right by the untrained head.
+    /// Held-out samples.
+    pub held_out: u32,
+    /// Of those, classified right by the head before the first step.
     pub correct_before: u32,
     /// Of those, classified right by the int8 head.
     pub correct_after: u32,
+}
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// All epochs are done.
+    Epochs,
+    /// All steps are done.
+    MaxSteps,
+    /// The held-out loss stopped falling.
+    Patience,
+    /// A weight was no longer finite; the head is the best one before that.
+    Diverged,
 }
 
 /// Why a request was refused.
@@ -253,7 +278,11 @@ pub enum Refusal {
     /// The request does not fit what came before: a row before the begin, training before samples.
     Order,
     /// There is no model to do this with.
-    NoModel,
+    NoModel(NoModel),
+    /// The model does not say how pixels become codes.
+    NoPreprocess,
+    /// The model has no classifier, or its image carries no scales: there is nothing to train.
+    NoEmbedding,
     /// A row or an embedding has the wrong length.
     Length {
         /// Elements needed.
@@ -268,11 +297,16 @@ pub enum Refusal {
         /// Bytes there are.
         got: u32,
     },
-    /// A class that is out of range, or fewer than two of them.
+    /// Fewer than two classes, or more than a reply can score.
     Classes {
-        /// Classes, as told by [`Request::Collect`].
+        /// How many were asked for.
+        got: u16,
+    },
+    /// A label that names no class.
+    Label {
+        /// Labels must be below this.
         classes: u16,
-        /// The label; the number of classes where that is refused.
+        /// The label.
         got: u16,
     },
     /// As many samples as there is room for are held already.
@@ -312,7 +346,9 @@ impl fmt::Display for NoModel {
                     "the model needs {needed} bytes of memory, there are {got}"
                 )
             }
-            Self::Kernel => f.write_str("the firmware lacks a kernel that the model needs"),
+            Self::Kernel { op } => write!(f, "the firmware lacks the kernel that op {op} needs"),
+            Self::Op { op } => write!(f, "the numbers of op {op} contradict each other"),
+            Self::Misaligned => f.write_str("the memory does not start at a multiple of 16 bytes"),
         }
     }
 }
@@ -322,12 +358,15 @@ impl fmt::Display for Refusal {
         match *self {
             Self::Frame(error) => error.fmt(f),
             Self::Order => f.write_str("the request does not fit what came before"),
-            Self::NoModel => f.write_str("there is no model to do this with"),
+            Self::NoModel(reason) => reason.fmt(f),
+            Self::NoPreprocess => f.write_str("the model does not say how pixels become codes"),
+            Self::NoEmbedding => f.write_str("the model has no classifier or carries no scales"),
             Self::Length { needed, got } => write!(f, "{got} elements, {needed} expected"),
             Self::Memory { needed, got } => {
                 write!(f, "{needed} bytes of memory needed, there are {got}")
             }
-            Self::Classes { classes, got } => write!(f, "class {got} of {classes}"),
+            Self::Classes { got } => write!(f, "a head of {got} classes"),
+            Self::Label { classes, got } => write!(f, "label {got} of {classes} classes"),
             Self::Full { count } => write!(f, "full with {count} samples"),
             Self::Setting => f.write_str("the trainer refused its configuration"),
             Self::Samples => f.write_str("the trainer refused the samples"),

@@ -91,7 +91,10 @@ macro_rules! family {
     ($kind:ident, $kernel:ident, $params:ident, |$made:ident, $io:ident| $run:expr) => {
         Family {
             kind: OpKind::$kind,
-            check: |op| $kernel::new($params(op).ok_or(ShapeError::Zero)?).map(|_| ()),
+            check: |op| {
+                check_extents(op)?;
+                $kernel::new($params(op).ok_or(ShapeError::Zero)?).map(|_| ())
+            },
             run: |op, $io| {
                 if let Some(params) = $params(op) {
                     let $made = $kernel::assume_checked(params);
@@ -180,6 +183,45 @@ fn run_add(add: &Add, io: OpIo<'_>) {
     for (r, output) in io.rows.zip(io.output.chunks_mut(row_elems)) {
         let [a, b] = [&io.inputs[0], &io.inputs[1]].map(|input| input.row(r as i32).unwrap_or(&[]));
         add.run(a, b, output);
+    }
+}
+
+/// The extents that a kernel is not told: it sees slices, or one tensor of several.
+fn check_extents(op: &OpContext<'_>) -> Result<(), ShapeError> {
+    let [a, b] = op.inputs.map(|input| shape(&input));
+    let output = shape(&op.output);
+    match op.body.kind() {
+        OpKind::Add => expect_shape(a, output).and(expect_shape(b, output)),
+        OpKind::GlobalAveragePool => expect_shape(Shape::new(1, 1, a.c), output),
+        // One step makes all that there is.
+        OpKind::Dense => expect_shape(Shape::new(1, output.w, output.c), output),
+        OpKind::Softmax => {
+            expect_shape(Shape::new(1, 1, a.c), a)?;
+            expect_shape(a, output)?;
+            // The sum of exponentials has room for this many.
+            if a.c > 4096 {
+                return Err(ShapeError::Accumulator { at: 0 });
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `Ok` if two shapes are the same; the first extent that differs otherwise.
+fn expect_shape(needed: Shape, got: Shape) -> Result<(), ShapeError> {
+    let extents = [
+        (Operand::OutputHeight, needed.h, got.h),
+        (Operand::OutputWidth, needed.w, got.w),
+        (Operand::OutputChannels, needed.c, got.c),
+    ];
+    match extents.into_iter().find(|(_, needed, got)| needed != got) {
+        Some((operand, needed, got)) => Err(ShapeError::Extent {
+            operand,
+            needed,
+            got,
+        }),
+        None => Ok(()),
     }
 }
 
@@ -300,12 +342,7 @@ fn add(op: &OpContext<'_>) -> Option<AddParams> {
     else {
         return None;
     };
-    // Two shapes that differ are refused by giving no parameters.
-    let same = op
-        .inputs
-        .iter()
-        .all(|input| shape(input) == shape(&op.output));
-    same.then(|| AddParams {
+    Some(AddParams {
         zero_points: op.inputs.map(|input| input.zero_point),
         factors: factors.map(factor),
         output_factor: factor(output_factor),
@@ -343,9 +380,8 @@ fn global_average_pool(op: &OpContext<'_>) -> Option<GlobalAveragePoolParams> {
     else {
         return None;
     };
-    let input = shape(&op.inputs[0]);
-    (shape(&op.output) == Shape::new(1, 1, input.c)).then(|| GlobalAveragePoolParams {
-        input,
+    Some(GlobalAveragePoolParams {
+        input: shape(&op.inputs[0]),
         bias,
         factor: factor(f),
         output_zero_point: op.output.zero_point,
@@ -374,11 +410,7 @@ fn softmax(op: &OpContext<'_>) -> Option<SoftmaxParams> {
     else {
         return None;
     };
-    // The sum of exponentials has room for this many.
-    let fits = op.inputs[0].elems() <= 4096
-        && shape(&op.inputs[0]) == shape(&op.output)
-        && op.output.h == 1;
-    (fits && op.output.w == 1).then_some(SoftmaxParams {
+    Some(SoftmaxParams {
         multiplier,
         left_shift,
         difference_min,

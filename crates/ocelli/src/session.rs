@@ -41,11 +41,14 @@ struct OpState {
     done: U16,
     /// The op that asked for the row being made.
     asker: U16,
+    /// What `done` ends at: rows that nothing reads are not made, in any plan.
+    total: U16,
 }
 
 /// Bytes of memory that a session of this model needs: activations, scratch and the executor's state.
 pub fn arena_bytes(image: &Image<'_>) -> usize {
-    image.arena_bytes() + image.op_count() * size_of::<OpState>()
+    let state_bytes = image.op_count().saturating_mul(size_of::<OpState>());
+    image.arena_bytes().saturating_add(state_bytes)
 }
 
 /// A network in memory, ready to run.
@@ -92,6 +95,7 @@ impl<'a> Session<'a> {
         for at in 0..image.op_count() {
             check_op(image, at, kernels)?;
         }
+        count_rows(image, state);
         let mut session = Session {
             image: *image,
             kernels,
@@ -113,11 +117,9 @@ impl<'a> Session<'a> {
 
     /// Forgets what has run: the next row pushed is the first of a new input.
     pub fn reset(&mut self) {
-        let fresh = OpState {
-            done: U16::ZERO,
-            asker: U16::ZERO,
-        };
-        self.state.iter_mut().for_each(|state| *state = fresh);
+        self.state
+            .iter_mut()
+            .for_each(|state| state.done = U16::ZERO);
         self.rows_fed = 0;
         self.enter_segment(0);
     }
@@ -134,17 +136,17 @@ impl<'a> Session<'a> {
             };
             let op = context(&self.image, &record, at);
             let done = self.done(at);
-            let total = if op.body.kind() == OpKind::GlobalAveragePool {
-                op.inputs[0].h
-            } else {
-                op.output.h
-            };
-            if done >= total {
-                // Only the last op of a segment is looked at again when it is complete.
-                self.enter_segment(self.segment + 1);
+            if self.is_complete(at) {
+                // Only the last op of a segment is looked at again when it is complete. What others still lack is
+                // read by later segments only; the segment makes it before it is left.
+                let last = self.ops.end.saturating_sub(1);
+                match self.ops.clone().rev().find(|&op| !self.is_complete(op)) {
+                    Some(op) => self.ask(op, last),
+                    None => self.enter_segment(self.segment + 1),
+                }
                 continue;
             }
-            let rows = self.next_rows(&record, &op, done);
+            let rows = self.next_rows(at, &record, &op, done);
             match self.missing(&record, &op, &rows) {
                 None => {
                     self.run(at, &record, &op, rows, observer);
@@ -157,14 +159,8 @@ impl<'a> Session<'a> {
                     return Step::Ran(at);
                 }
                 Some(0) => return Step::NeedsRow(self.rows_fed),
-                Some(tensor) => {
-                    // Tensor k + 1 is made by op k.
-                    let maker = tensor - 1;
-                    if let Some(state) = self.state.get_mut(maker) {
-                        state.asker = U16::new(at as u16);
-                    }
-                    self.cursor = maker;
-                }
+                // Tensor k + 1 is made by op k.
+                Some(tensor) => self.ask(tensor - 1, at),
             }
         }
     }
@@ -327,6 +323,20 @@ impl<'a> Session<'a> {
         self.cursor = self.ops.end.saturating_sub(1);
     }
 
+    /// Looks at `maker` next, and at `asker` again when it has made something.
+    fn ask(&mut self, maker: usize, asker: usize) {
+        if let Some(state) = self.state.get_mut(maker) {
+            state.asker = U16::new(asker as u16);
+        }
+        self.cursor = maker;
+    }
+
+    fn is_complete(&self, at: usize) -> bool {
+        self.state
+            .get(at)
+            .is_none_or(|state| state.done.get() >= state.total.get())
+    }
+
     fn done(&self, at: usize) -> usize {
         self.state
             .get(at)
@@ -346,15 +356,26 @@ impl<'a> Session<'a> {
         usize::from(done >= self.image.tensor(input).h)
     }
 
-    /// The rows that the next step of an op makes: as many as it may, up to the end of its ring.
-    fn next_rows(&self, record: &Op<'_>, op: &OpContext<'_>, done: usize) -> Range<usize> {
+    /// The rows that the next step of an op makes: as many as it may, up to its last one and the end of its ring.
+    fn next_rows(
+        &self,
+        at: usize,
+        record: &Op<'_>,
+        op: &OpContext<'_>,
+        done: usize,
+    ) -> Range<usize> {
         if op.body.kind() == OpKind::GlobalAveragePool {
             // Rows are added as they come: those that are there, but one at least.
             return done..self.rows_made(record.inputs[0]).max(done + 1);
         }
         let held = op.output.rows_held;
         let room = held - done.checked_rem(held).unwrap_or(0);
-        done..done + record.rows_per_step.min(op.output.h - done).min(room)
+        let total = self
+            .state
+            .get(at)
+            .map_or(0, |state| state.total.get().into());
+        let left = usize::saturating_sub(total, done);
+        done..done + record.rows_per_step.min(left).min(room)
     }
 
     /// The first tensor that has too few rows for a step.
@@ -390,11 +411,11 @@ impl<'a> Session<'a> {
         let [a0, a1] = a;
         let [b0, b1] = b;
         // Checked when the session was made: these never overlap.
-        if let Ok([a0, a1, b0, b1, output, scratch]) = self
+        let memory = self
             .arena
-            .get_disjoint_mut([a0, a1, b0, b1, output, scratch])
-            && let Some(family) = self.kernels.get(op.body.kind())
-        {
+            .get_disjoint_mut([a0, a1, b0, b1, output, scratch]);
+        let family = self.kernels.get(op.body.kind());
+        if let (Ok([a0, a1, b0, b1, output, scratch]), Some(family)) = (memory, family) {
             let first = Rows::new(read[0].start, op.inputs[0].row_elems(), [&*a0, &*a1]);
             let second = Rows::new(read[1].start, op.inputs[1].row_elems(), [&*b0, &*b1]);
             let inputs = [first, if same_input { first } else { second }];
@@ -422,6 +443,44 @@ fn context<'a>(image: &Image<'a>, record: &Op<'a>, at: usize) -> OpContext<'a> {
         body: record.body,
         inputs: record.inputs.map(|input| image.tensor(input)),
         output: image.tensor(at + 1),
+    }
+}
+
+/// Writes down how many rows each op makes, from the last op to the first: as many as are read.
+fn count_rows(image: &Image<'_>, state: &mut [OpState]) {
+    state.fill(OpState {
+        done: U16::ZERO,
+        asker: U16::ZERO,
+        total: U16::ZERO,
+    });
+    let Some(last) = state.len().checked_sub(1) else {
+        return;
+    };
+    raise_total(state, last, image.output().h);
+    for at in (0..=last).rev() {
+        let total = state.get(at).map_or(0, |state| state.total.get().into());
+        let Some(op) = image.op(at).filter(|_| total > 0) else {
+            continue;
+        };
+        for input in op.inputs {
+            let h = image.tensor(input).h;
+            let rows = match op.body.kind() {
+                OpKind::GlobalAveragePool => {
+                    raise_total(state, at, h);
+                    0..h
+                }
+                _ => 0..total,
+            };
+            if let Some(maker) = input.checked_sub(1) {
+                raise_total(state, maker, input_rows(&op.body, h, rows).end);
+            }
+        }
+    }
+}
+
+fn raise_total(state: &mut [OpState], at: usize, total: usize) {
+    if let Some(state) = state.get_mut(at) {
+        state.total = U16::new(state.total.get().max(total as u16));
     }
 }
 

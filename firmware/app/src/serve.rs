@@ -3,7 +3,7 @@
 use alloc::vec;
 
 use ocelli::{Image, KernelTable};
-use ocelli_link::{Buffers, Device, FrameReader, Refusal, Reply, Request, decode_request, encode};
+use ocelli_link::{Buffers, Device, FrameReader, Reply, Request, decode_request, encode};
 
 use crate::Memory;
 
@@ -50,11 +50,50 @@ pub fn serve(
 
     let mut device = Device::new(image.as_ref(), kernels, memory);
     let mut frames = FrameReader::new(&mut request_buffer);
-    let mut send = |reply: &Reply<'_>| {
-        // The buffer holds every reply of this image.
-        if let Some(frame) = encode(reply, &mut reply_buffer) {
-            link.write(frame);
+    let mut begun_us = 0;
+    loop {
+        let Some(frame) = frames.push(link.read()) else {
+            continue;
+        };
+        let mut send = |reply: &Reply<'_>| {
+            // The buffer holds every reply that this image can lead to.
+            if let Some(frame) = encode(reply, &mut reply_buffer) {
+                link.write(frame);
+            }
+        };
+        match frame.and_then(decode_request) {
+            Ok(request) => {
+                device.handle(&request, &mut |reply| {
+                    send(reply);
+                    log(&request, reply, clock.micros().saturating_sub(begun_us));
+                });
+                match request {
+                    Request::Begin { .. } => begun_us = clock.micros(),
+                    Request::Bye => return,
+                    _ => {}
+                }
+            }
+            Err(error) => device.refuse(error, &mut send),
         }
-    };
-    todo!()
+    }
+}
+
+/// Logs what somebody who watches a board wants to know.
+fn log(request: &Request<'_>, reply: &Reply<'_>, since_begun_us: u64) {
+    match (request, reply) {
+        (Request::Row { .. } | Request::Codes { .. }, Reply::Scores { .. }) => {
+            defmt::info!(
+                "seen within {} us, the line's time included",
+                since_begun_us
+            );
+        }
+        (_, Reply::Trained(trained)) => defmt::info!(
+            "trained {} steps, {} of {} held-out samples right",
+            trained.steps,
+            trained.correct_after,
+            trained.held_out
+        ),
+        (_, Reply::Refused(_)) => defmt::warn!("refused a request"),
+        _ => {}
+    }
 }

@@ -4,7 +4,8 @@
 //! logs finds it.
 
 use cortex_m_rt::{ExceptionFrame, exception};
-use semihosting::sys::arm_compat::sys_writec;
+
+use crate::console::{Console, byte, hex, text};
 
 unsafe extern "C" {
     static _stack_end: u32;
@@ -14,21 +15,6 @@ unsafe extern "C" {
 pub const FAULT: i32 = 70;
 /// The exit code after a panic.
 pub const PANIC: i32 = 71;
-
-// Everything up to the exit is plain loops: no formatter, which could panic in turn and would pull floats and panics into
-// the programs that must have none.
-fn text(text: &str) {
-    text.bytes().for_each(sys_writec);
-}
-
-fn hex(name: &str, value: u32) {
-    text(name);
-    text(" 0x");
-    for nibble in (0..8).rev() {
-        let digit = (value >> (4 * nibble)) as u8 & 15;
-        sys_writec(digit + if digit < 10 { b'0' } else { b'a' - 10 });
-    }
-}
 
 // Enters the handler on a fresh stack, since the fault may be that the old one is full, with the old one as argument.
 core::arch::global_asm!(
@@ -48,7 +34,7 @@ core::arch::global_asm!(
 /// Says where the fault was and ends the emulator.
 #[unsafe(no_mangle)]
 extern "C" fn ocelli_hard_fault(stack: usize) -> ! {
-    sys_writec(0);
+    byte(0);
     text("ocelli: hard fault");
     if stack < (&raw const _stack_end).addr() + size_of::<ExceptionFrame>() {
         text(", stack overflow");
@@ -72,34 +58,25 @@ extern "C" fn ocelli_hard_fault(stack: usize) -> ! {
         }
     }
     text("\n");
-    sys_writec(0);
+    byte(0);
     crate::exit(FAULT)
 }
 
 /// Any other exception without a handler.
 #[exception]
 unsafe fn DefaultHandler(number: i16) -> ! {
-    sys_writec(0);
+    byte(0);
     hex("ocelli: unexpected exception", number as u32);
     text("\n");
-    sys_writec(0);
+    byte(0);
     crate::exit(FAULT)
-}
-
-struct Console;
-
-impl core::fmt::Write for Console {
-    fn write_str(&mut self, string: &str) -> core::fmt::Result {
-        text(string);
-        Ok(())
-    }
 }
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    sys_writec(0);
+    byte(0);
     // Writing to the console cannot fail.
     let _ = core::fmt::Write::write_fmt(&mut Console, format_args!("ocelli: {info}\n"));
-    sys_writec(0);
+    byte(0);
     crate::exit(PANIC)
 }

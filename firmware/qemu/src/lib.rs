@@ -6,6 +6,7 @@
 #![no_std]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod console;
 pub mod fault;
 pub mod memory;
 pub mod timer;

@@ -5,13 +5,12 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+// SAFETY: the memory map gives the model a region that the program never writes.
 unsafe extern "C" {
-    static mut __sheap: u8;
-    static mut _heap_end: u8;
-    #[cfg(not(any(armv6m, armv8m)))]
+    safe static _model: [u8; 16 << 20];
+    static __sheap: u8;
+    static _heap_end: u8;
     static _stack_guard: u8;
-    static _model_start: u8;
-    static _model_end: u8;
 }
 
 /// A range of addresses that nothing else uses.
@@ -27,8 +26,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Takes all RAM between the statics and the end of memory, once; empty from the second call on.
 pub fn take_ram() -> Region {
-    let start = (&raw mut __sheap).addr().next_multiple_of(16);
-    let end = (&raw mut _heap_end).addr();
+    let start = (&raw const __sheap).addr().next_multiple_of(16);
+    let end = (&raw const _heap_end).addr();
     // Load and store instead of a swap: Armv6-M has no exclusive access, and nothing here runs in an interrupt.
     let taken = TAKEN.load(Ordering::Relaxed);
     TAKEN.store(true, Ordering::Relaxed);
@@ -38,10 +37,20 @@ pub fn take_ram() -> Region {
     }
 }
 
-/// Makes the lowest 4 KiB of the stack's region a guard: whatever touches it faults, where it would go on into whatever
-/// lies below. These boards ignore accesses to addresses that nothing answers, so an overflow needs this to be seen.
-#[cfg(not(any(armv6m, armv8m)))]
+/// Makes the stack fault where it overflows, before it goes on into whatever lies below.
+///
+/// These boards ignore accesses to addresses that nothing answers, so an overflow needs this to be seen. The lowest 4 KiB of
+/// the stack's region are the guard.
 pub fn guard_stack() {
+    let guard = (&raw const _stack_guard).addr() as u32;
+    guard_from(guard, 4096);
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
+}
+
+/// By a region of the memory protection unit that may not be touched.
+#[cfg(not(armv8m))]
+fn guard_from(guard: u32, _bytes: u32) {
     const SIZE_4_KIB_ENABLED: u32 = (11 << 1) | 1;
     const NO_ACCESS_NO_EXECUTE: u32 = 1 << 28;
     const ENABLE_WITH_DEFAULT_MAP: u32 = 0b101;
@@ -49,15 +58,20 @@ pub fn guard_stack() {
     unsafe {
         let mpu = &*cortex_m::peripheral::MPU::PTR;
         mpu.rnr.write(0);
-        mpu.rbar.write((&raw const _stack_guard).addr() as u32);
+        mpu.rbar.write(guard);
         mpu.rasr.write(NO_ACCESS_NO_EXECUTE | SIZE_4_KIB_ENABLED);
         mpu.ctrl.write(ENABLE_WITH_DEFAULT_MAP);
     }
-    cortex_m::asm::dsb();
-    cortex_m::asm::isb();
 }
 
-/// Takes all RAM as one zeroed slice, for programs without a heap.
+/// By the stack pointer's limit.
+#[cfg(armv8m)]
+fn guard_from(guard: u32, bytes: u32) {
+    // SAFETY: the limit is the end of the guard, and the stack pointer is above it.
+    unsafe { cortex_m::register::msplim::write(guard + bytes) }
+}
+
+/// Takes all RAM as one zeroed slice that starts at a multiple of 16, for programs without a heap.
 pub fn take_arena() -> &'static mut [u8] {
     let region = take_ram();
     let start = ptr::with_exposed_provenance_mut::<u8>(region.start);
@@ -71,8 +85,5 @@ pub fn take_arena() -> &'static mut [u8] {
 
 /// The region that holds the model image, as QEMU loaded it; zeros where there is none.
 pub fn model() -> &'static [u8] {
-    let start = &raw const _model_start;
-    let bytes = (&raw const _model_end).addr() - start.addr();
-    // SAFETY: the region is RAM of the emulated board that the program never writes, and static.
-    unsafe { core::slice::from_raw_parts(ptr::with_exposed_provenance(start.addr()), bytes) }
+    &_model
 }

@@ -55,6 +55,30 @@ impl Timer {
         about.saturating_add_signed(i64::from(difference))
     }
 
+    /// Whether time goes by in instructions, as the counts here rely on.
+    pub fn counts_instructions(&self) -> bool {
+        const ROUNDS: u32 = 10_000;
+        let before = self.ticks();
+        // SAFETY: counts a register down.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                "subs {left}, {left}, #1",
+                "bne 2b",
+                left = inout(reg) ROUNDS => _,
+                options(nomem, nostack),
+            );
+        }
+        // Reading the timers takes a few instructions, too.
+        let counted = Self::instructions(self.ticks() - before);
+        (u64::from(2 * ROUNDS)..u64::from(2 * ROUNDS) + 200).contains(&counted)
+    }
+
+    /// Instructions in a time of so many ticks, where an instruction takes 2^6 ns.
+    pub const fn instructions(ticks: u64) -> u64 {
+        ticks * 5 / 8
+    }
+
     /// Microseconds since the start.
     pub fn micros(&self) -> u64 {
         self.ticks() / 25

@@ -6,11 +6,19 @@ const BASE: usize = 0x4000_4000;
 const DATA: *mut u32 = BASE as *mut u32;
 const STATE: *mut u32 = (BASE + 0x04) as *mut u32;
 const CTRL: *mut u32 = (BASE + 0x08) as *mut u32;
+const INTERRUPTS: *mut u32 = (BASE + 0x0c) as *mut u32;
 const BAUD_DIVIDER: *mut u32 = (BASE + 0x10) as *mut u32;
+// The UART's receive interrupt is the first of the board's. It is enabled but masked: it wakes the processor and is
+// never taken.
+const NVIC_ENABLE: *mut u32 = 0xe000_e100 as *mut u32;
+const NVIC_UNPEND: *mut u32 = 0xe000_e280 as *mut u32;
+const NVIC_RECEIVE: u32 = 1;
 
 const STATE_TX_FULL: u32 = 1;
 const STATE_RX_FULL: u32 = 2;
 const CTRL_TX_AND_RX: u32 = 3;
+const CTRL_RX_INTERRUPT: u32 = 8;
+const INTERRUPT_RX: u32 = 2;
 
 /// UART 0, which QEMU connects to its first `-serial`.
 pub struct Uart(());
@@ -18,11 +26,13 @@ pub struct Uart(());
 impl Uart {
     /// Switches the UART on.
     pub fn new() -> Self {
+        cortex_m::interrupt::disable();
         // SAFETY: the UART's own registers; writing them has no effect on memory. 16 is the least divider allowed,
         // and the emulator's line has no speed.
         unsafe {
             write_volatile(BAUD_DIVIDER, 16);
-            write_volatile(CTRL, CTRL_TX_AND_RX);
+            write_volatile(CTRL, CTRL_TX_AND_RX | CTRL_RX_INTERRUPT);
+            write_volatile(NVIC_ENABLE, NVIC_RECEIVE);
         }
         Self(())
     }
@@ -31,8 +41,13 @@ impl Uart {
     pub fn read(&mut self) -> u8 {
         // SAFETY: reads of the UART's own registers.
         unsafe {
-            while read_volatile(STATE) & STATE_RX_FULL == 0 {}
-            read_volatile(DATA) as u8
+            while read_volatile(STATE) & STATE_RX_FULL == 0 {
+                cortex_m::asm::wfi();
+            }
+            let byte = read_volatile(DATA) as u8;
+            write_volatile(INTERRUPTS, INTERRUPT_RX);
+            write_volatile(NVIC_UNPEND, NVIC_RECEIVE);
+            byte
         }
     }
 

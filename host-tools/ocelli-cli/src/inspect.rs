@@ -59,7 +59,6 @@ fn kernel_table(image: &Image<'_>) -> String {
     let used = |kind: &OpKind| (0..image.op_count()).any(|at| image.op_kind(at) == Some(*kind));
     let families = OpKind::ALL.into_iter().filter(used);
     families.fold("KernelTable::new()".to_string(), |table, kind| {
-        // Families are named as kinds are, in capitals.
         format!("{table}.with(Family::{})", family(kind))
     })
 }

@@ -63,7 +63,9 @@ impl Confusion {
         let mut columns = self.classes;
         let mut counts = self.counts;
         if counts.iter().all(|row| row.last() == Some(&0)) {
-            counts.iter_mut().for_each(|row| drop(row.pop()));
+            counts
+                .iter_mut()
+                .for_each(|row| row.truncate(columns.len()));
         } else {
             columns.push(OTHER.to_string());
         }
@@ -94,17 +96,18 @@ pub fn arg_max(codes: &[i8]) -> Option<usize> {
 }
 
 /// A share as reports print it.
-pub fn shown(share: Option<f64>) -> String {
+fn shown(share: Option<f64>) -> String {
     share.map_or("-".to_string(), |share| format!("{share:.3}"))
 }
 
 /// How well a classifier did on some images.
 #[derive(Serialize)]
 pub struct Metrics {
-    pub images: usize,
-    pub correct: usize,
-    pub accuracy: Option<f64>,
-    pub macro_f1: Option<f64>,
+    images: usize,
+    correct: usize,
+    /// Shares are absent where there is nothing to have a share of.
+    accuracy: Option<f64>,
+    macro_f1: Option<f64>,
     classes: Vec<ClassMetrics>,
     confusion: Matrix,
 }

@@ -143,7 +143,7 @@ fn run_codes(model: &Model<'_>, input: &Path, output: &Path) -> Result<RawRun> {
         .map(u8::cast_signed)
         .collect();
     let input_elems = model.image.input().elems();
-    if codes.is_empty() || codes.len() % input_elems != 0 {
+    if codes.is_empty() || !codes.len().is_multiple_of(input_elems) {
         return Err(anyhow!(
             "{}: {} bytes are no whole number of samples: one is {input_elems} codes ({})",
             named(),

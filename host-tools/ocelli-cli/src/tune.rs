@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::file;
-use crate::metrics::{Confusion, Metrics, shown};
+use crate::metrics::{Confusion, Metrics};
 use crate::model::{Model, ModelFile};
 
 /// Teach a network new classes
@@ -44,13 +44,13 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().patience)]
     patience: u32,
     /// Size of a step
-    #[arg(long, value_name = "X", default_value_t = sgd().0)]
+    #[arg(long, value_name = "X", default_value_t = 0.05)]
     learning_rate: f32,
     /// How much of the last step is taken again, below 1
-    #[arg(long, value_name = "X", default_value_t = sgd().1)]
+    #[arg(long, value_name = "X", default_value_t = 0.9)]
     momentum: f32,
     /// How strongly large weights are held back; biases are not
-    #[arg(long, value_name = "X", default_value_t = sgd().2)]
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
     weight_decay: f32,
     /// Images in a step
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().batch)]
@@ -61,18 +61,6 @@ pub struct Args {
     /// Start of the generator that shuffles the images
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed)]
     seed: u64,
-}
-
-/// Learning rate, momentum and weight decay if nothing else is said.
-fn sgd() -> (f32, f32, f32) {
-    match TrainConfig::default().optimizer {
-        Optimizer::Sgd {
-            learning_rate,
-            momentum,
-            l2,
-        } => (learning_rate, momentum, l2),
-        _ => (0.05, 0.9, 1e-4),
-    }
 }
 
 impl Args {
@@ -223,11 +211,9 @@ impl fmt::Display for Tuned {
         };
         writeln!(
             f,
-            "on {} held-out images: accuracy {:.3} untrained, {} as int8 after training\n",
-            self.held_out,
-            before.accuracy,
-            shown(after.accuracy)
+            "held-out images, untrained: accuracy {:.3} ({} of {} images)",
+            before.accuracy, before.correct, before.images
         )?;
-        write!(f, "{after}")
+        write!(f, "held-out images, as int8 after training: {after}")
     }
 }

@@ -2,20 +2,27 @@
 
 mod conversation;
 mod emulator;
+#[cfg(test)]
+#[path = "../tests/support/model.rs"]
+mod small;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
-use ocelli_convert::dataset::{ImageFolder, Sample};
+use indicatif::ProgressBar;
+use ocelli_convert::dataset::ImageFolder;
 use ocelli_convert::preprocess::load_image;
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::model::{Model, ModelFile};
-use conversation::{Conversation, Difference, Input, Taught, Teaching};
+use conversation::{Broken, Conversation, Difference, Input, Taught, Teaching};
 use emulator::{Board, Emulator};
 
 /// Compare a device with the host
@@ -112,16 +119,15 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     let started = Instant::now();
     let file = ModelFile::read(&args.model)?;
     let model = file.parse()?;
-    let lesson = match &args.train {
-        Some(folder) => Some(Lesson::new(folder, args)?),
+    let teaching = match &args.train {
+        Some(folder) => Some(teaching(&model, folder, args)?),
         None => None,
     };
-    let photos: Vec<PathBuf> = args.images.clone();
     let firmware = match &args.firmware {
         Some(path) => path.clone(),
         None => default_firmware(args.on)?,
     };
-    let inputs = match photos.as_slice() {
+    let inputs = match args.images.as_slice() {
         [] => vec![Input::pattern(&model)],
         photos => photos
             .iter()
@@ -137,111 +143,102 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         model.image.bytes(),
         time_limit,
     )?;
-    let talk = || -> Result<(Verification, Option<anyhow::Error>)> {
-        let mut memory = Vec::new();
-        let mut conversation = Conversation::start(&model, line, &mut memory)?;
-        let photos = inputs.len() + lesson.as_ref().map_or(0, |lesson| lesson.samples.len());
-        let steps = lesson
-            .as_ref()
-            .map_or(0, |lesson| lesson.teaching.steps as usize);
-        let bar = console.bar(photos + steps, "comparing");
-        let mut training = None;
-        let mut compare = || -> Result<(), conversation::Broken> {
-            if let Some(lesson) = &lesson {
-                let seen = |sample: &Sample| photo(&model, &sample.path);
-                training =
-                    Some(conversation.teach(&lesson.teaching, &lesson.samples, seen, &bar)?);
-            }
-            for input in &inputs {
-                conversation.see(input)?;
-                if training.is_some() {
-                    conversation.classify()?;
-                }
-                bar.inc(1);
-            }
-            conversation.end()
-        };
-        let outcome = compare();
+    let mut memory = Vec::new();
+    let compared = Conversation::start(&model, line, &mut memory).and_then(|mut conversation| {
+        let images = inputs.len() + teaching.as_ref().map_or(0, |t| t.samples.len());
+        let steps = teaching.as_ref().map_or(0, |t| t.steps as usize);
+        let bar = console.bar(images + steps, "comparing");
+        let outcome = compare(&mut conversation, teaching.as_ref(), &inputs, &bar);
         bar.finish_and_clear();
-        let first_difference = match outcome {
-            Ok(()) => None,
-            Err(conversation::Broken::Differs(difference)) => Some(difference),
-            Err(conversation::Broken::Failed(error)) => return Err(error),
+        let (training, first_difference) = match outcome {
+            Ok(training) => (training, None),
+            Err(Broken::Differs(difference)) => (None, Some(difference)),
+            Err(Broken::Failed(error)) => return Err(error),
         };
-        let failed = first_difference.as_ref().map(|difference| {
-            model.wrong(format!(
-                "{} and the host differ: {difference}: one of them is damaged or built from other sources",
-                args.on.name()
-            ))
-        });
         let facts = conversation.facts();
-        Ok((
-            Verification {
-                model: args.model.clone(),
-                on: args.on.name(),
-                equal: first_difference.is_none(),
-                first_difference,
-                host_backend: ocelli::backend(),
-                device_backend: facts.backend.clone(),
-                device_memory_bytes: facts.memory_bytes,
-                arena_bytes: facts.arena_bytes,
-                images: photos,
-                ops: model.image.op_count(),
-                equal_ops: facts.equal_ops,
-                equal_scores: facts.equal_scores,
-                equal_steps: facts.equal_steps,
-                training,
-                seconds: started.elapsed().as_secs_f64(),
-            },
-            failed,
-        ))
-    };
-    match talk() {
-        Ok((report, difference)) => {
-            console.print(&report)?;
-            match difference {
-                Some(difference) => Err(difference),
-                None => emulator.finish(),
-            }
-        }
-        Err(error) => Err(emulator.explain(error)),
-    }
-}
-
-/// What is to be learnt, and from which images.
-struct Lesson {
-    teaching: Teaching,
-    samples: Vec<Sample>,
-}
-
-impl Lesson {
-    fn new(folder: &Path, args: &Args) -> Result<Self> {
-        let images = ImageFolder::open(folder)?;
-        let count = images.classes.len();
-        let named = folder.display();
-        let classes = u16::try_from(count).with_context(|| format!("{named}: too many classes"))?;
-        let per_class = args.samples as usize / count;
-        if per_class == 0 {
-            bail!(
-                "{named}: {count} classes cannot be learnt from {} images: give --samples {count} or more",
-                args.samples
-            );
-        }
-        let mut taken = vec![0; count];
-        let first = |sample: &Sample| {
-            taken[sample.class] += 1;
-            taken[sample.class] <= per_class
-        };
-        Ok(Self {
-            samples: images.samples.into_iter().filter(first).collect(),
-            teaching: Teaching {
-                classes,
-                steps: args.steps,
-                // The last of each class, if there is more than one.
-                held_out_every: if per_class > 1 { per_class as u32 } else { 0 },
-            },
+        Ok(Verification {
+            model: args.model.clone(),
+            on: args.on.name(),
+            equal: first_difference.is_none(),
+            first_difference,
+            host_backend: ocelli::backend(),
+            device_backend: facts.backend.clone(),
+            device_memory_bytes: facts.memory_bytes,
+            arena_bytes: facts.arena_bytes,
+            images,
+            ops: model.image.op_count(),
+            equal_ops: facts.equal_ops,
+            equal_scores: facts.equal_scores,
+            equal_steps: facts.equal_steps,
+            training,
+            seconds: started.elapsed().as_secs_f64(),
         })
+    });
+    let report = match compared {
+        Ok(report) => report,
+        Err(error) => return Err(emulator.explain(error)),
+    };
+    console.print(&report)?;
+    match report.first_difference {
+        None => emulator.finish(),
+        Some(difference) => Err(model.wrong(format!(
+            "{} and the host differ: {difference}: one of them is damaged or built from other sources",
+            args.on.name()
+        ))),
     }
+}
+
+/// Everything that is compared, in its order.
+fn compare<R: Read, W: Write>(
+    conversation: &mut Conversation<'_, R, W>,
+    teaching: Option<&Teaching>,
+    inputs: &[Input],
+    bar: &ProgressBar,
+) -> Result<Option<Taught>, Broken> {
+    let taught = match teaching {
+        Some(teaching) => Some(conversation.teach(teaching, bar)?),
+        None => None,
+    };
+    for input in inputs {
+        conversation.see(input)?;
+        if taught.is_some() {
+            conversation.classify()?;
+        }
+        bar.inc(1);
+    }
+    conversation.end()?;
+    Ok(taught)
+}
+
+/// The first images of each class below a folder.
+fn teaching(model: &Model<'_>, folder: &Path, args: &Args) -> Result<Teaching> {
+    let images = ImageFolder::open(folder)?;
+    let count = images.classes.len();
+    let named = folder.display();
+    let classes = u16::try_from(count).with_context(|| format!("{named}: too many classes"))?;
+    let per_class = args.samples / u32::from(classes);
+    if per_class == 0 {
+        let samples = args.samples;
+        bail!(
+            "{named}: {count} classes cannot be learnt from {samples} images: give --samples {count} or more"
+        );
+    }
+    let mut taken = vec![0; count];
+    let mut samples = Vec::new();
+    for (sample, class) in images.samples.iter().map(|sample| (sample, sample.class)) {
+        if taken[class] < per_class {
+            taken[class] += 1;
+            // There are no more classes than fit.
+            samples.push((photo(model, &sample.path)?, class as u16));
+        }
+    }
+    Ok(Teaching {
+        samples,
+        classes,
+        steps: args.steps,
+        // The last of each class, if there is more than one.
+        held_out_every: if per_class > 1 { per_class } else { 0 },
+    })
 }
 
 /// A photo as the model's pixels.

@@ -16,8 +16,11 @@ pub struct TensorStatistics {
     pub min: f32,
     /// Largest value.
     pub max: f32,
-    /// Counts of values in equal parts of `min..=max`.
-    pub histogram: Vec<u64>,
+    /// Weights of the values in equal parts of `min..=max`: each image's counts over its sum of squares.
+    ///
+    /// So an image in which a tensor is quiet says as much as one in which it is loud: what matters is the error
+    /// relative to the image's own signal.
+    pub histogram: Vec<f64>,
     /// Mean of each channel.
     pub channel_mean: Vec<f32>,
 }
@@ -97,18 +100,27 @@ where
         tensors.push(TensorStatistics {
             min,
             max,
-            histogram: vec![0; BINS],
+            histogram: vec![0.0; BINS],
             channel_mean,
         });
     }
 
     let histograms = each(&|seen, at, values| {
-        seen[at].histogram = histogram(values, tensors[at].min, tensors[at].max)
+        seen[at].histogram = histogram(values, tensors[at].min, tensors[at].max);
+        seen[at].energy = values
+            .iter()
+            .map(|&value| f64::from(value) * f64::from(value))
+            .sum();
     })?;
     for seen in histograms {
         for (tensor, seen) in tensors.iter_mut().zip(seen) {
+            let weight = if seen.energy > 0.0 {
+                1.0 / seen.energy
+            } else {
+                0.0
+            };
             for (total, count) in tensor.histogram.iter_mut().zip(seen.histogram) {
-                *total += u64::from(count);
+                *total += f64::from(count) * weight;
             }
         }
     }
@@ -118,12 +130,59 @@ where
     })
 }
 
+/// The largest magnitude of each channel of every tensor, by tensor index.
+///
+/// `progress` is called once per image.
+///
+/// # Errors
+/// If an image has not the size of the graph's input.
+pub fn channel_peaks<I>(
+    interpreter: &Interpreter<'_>,
+    graph: &Graph,
+    images: &[I],
+    progress: impl Fn() + Sync,
+) -> Result<Vec<Vec<f32>>, InputError>
+where
+    I: Fn() -> Vec<f32> + Sync,
+{
+    let none = || {
+        graph
+            .tensors
+            .iter()
+            .map(|tensor| vec![0.0f32; tensor.shape.c])
+            .collect::<Vec<_>>()
+    };
+    let each = images.par_iter().map(|image| {
+        let mut peaks = none();
+        interpreter.run(&image(), |TensorId(at), values| {
+            for pixel in values.chunks_exact(graph.tensors[at].shape.c) {
+                raise(&mut peaks[at], pixel.iter().map(|value| value.abs()));
+            }
+        })?;
+        progress();
+        Ok(peaks)
+    });
+    each.try_reduce(none, |mut all, one| {
+        for (all, one) in all.iter_mut().zip(one) {
+            raise(all, one);
+        }
+        Ok(all)
+    })
+}
+
+fn raise(peaks: &mut [f32], values: impl IntoIterator<Item = f32>) {
+    for (peak, value) in peaks.iter_mut().zip(values) {
+        *peak = peak.max(value);
+    }
+}
+
 /// What one image showed of one tensor.
 #[derive(Default)]
 struct Seen {
     range: (f32, f32),
     channel_sum: Vec<f64>,
     histogram: Vec<u32>,
+    energy: f64,
 }
 
 fn range(values: &[f32]) -> (f32, f32) {
@@ -211,12 +270,12 @@ impl TensorStatistics {
         let rounding = step * step / 12.0;
         let mut total = 0.0;
         for (bin, &count) in self.histogram.iter().enumerate() {
-            if count == 0 {
+            if count == 0.0 {
                 continue;
             }
             let value = f64::from(self.min) + (bin as f64 + 0.5) * width;
             let clipped = value - value.clamp(f64::from(low), f64::from(high));
-            total += count as f64 * (rounding + clipped * clipped);
+            total += count * (rounding + clipped * clipped);
         }
         total
     }
@@ -230,7 +289,7 @@ mod tests {
         let (min, max) = range(values);
         let histogram = histogram(values, min, max)
             .into_iter()
-            .map(u64::from)
+            .map(f64::from)
             .collect();
         TensorStatistics {
             min,

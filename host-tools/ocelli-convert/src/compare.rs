@@ -68,20 +68,24 @@ impl Arena {
 
 /// Runs both networks on images given as pixels.
 ///
+/// `reference` is the network as it came, which decides; `graph` is the one that was quantized, whose channels may be
+/// scaled: op by op, the int8 network is measured against that.
+///
 /// `progress` is called once per image.
 ///
 /// # Errors
 /// [`ConvertError`] if the image cannot be run or a picture has not the network's size.
 pub fn compare(
+    reference: &Graph,
     graph: &Graph,
     image: &Image<'_>,
     preprocess: &Preprocess,
     pictures: &[Vec<u8>],
     progress: impl Fn() + Sync,
 ) -> Result<Comparison, ConvertError> {
-    let interpreter = Interpreter::new(graph)?;
+    let interpreters = [Interpreter::new(reference)?, Interpreter::new(graph)?];
     let each = pictures.par_iter().map(|pixels| {
-        let one = compare_one(graph, &interpreter, image, preprocess, pixels);
+        let one = compare_one(graph, &interpreters, image, preprocess, pixels);
         progress();
         one
     });
@@ -109,15 +113,15 @@ pub fn compare(
 
 fn compare_one(
     graph: &Graph,
-    interpreter: &Interpreter<'_>,
+    [reference, equalized]: &[Interpreter<'_>; 2],
     image: &Image<'_>,
     preprocess: &Preprocess,
     pixels: &[u8],
 ) -> Result<Comparison, ConvertError> {
     let mut tensors = vec![vec![]; graph.tensors.len()];
-    let logits = interpreter.run(&preprocess.normalize(pixels), |id, values| {
-        tensors[id.0] = values.to_vec();
-    })?;
+    let input = preprocess.normalize(pixels);
+    let logits = reference.run(&input, |_, _| {})?;
+    equalized.run(&input, |id, values| tensors[id.0] = values.to_vec())?;
     let floats: Vec<&[f32]> = graph
         .nodes
         .iter()

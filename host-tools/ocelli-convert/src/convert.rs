@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use zerocopy::little_endian::{F32, U16};
 
 use crate::arch::Arch;
-use crate::calibrate::calibrate;
+use crate::calibrate::{calibrate, channel_peaks};
 use crate::compare::{Comparison, compare};
 use crate::dataset::pictures_below;
+use crate::equalize::equalize;
 use crate::error::ConvertError;
 use crate::graph::Graph;
 use crate::interpreter::Interpreter;
@@ -37,6 +38,8 @@ pub struct ConvertOptions {
     pub labels: Option<PathBuf>,
     /// A folder with other pictures, to count how often int8 and float decide alike.
     pub agreement: Option<PathBuf>,
+    /// Whether channels are equalized between linear ops.
+    pub equalize: bool,
     /// How numbers are chosen.
     pub quantize: QuantizeOptions,
     /// What the plan is to be good at.
@@ -87,7 +90,8 @@ pub fn convert(
     progress.stage("reading weights", 1);
     let weights = weights::load(source)?;
     let (h, w) = options.input;
-    let graph = canonicalize(options.arch.build(&weights, h, w, options.classes)?)?;
+    let reference = canonicalize(options.arch.build(&weights, h, w, options.classes)?)?;
+    let mut graph = reference.clone();
     drop(weights);
     progress.step();
     let labels = match &options.labels {
@@ -97,12 +101,20 @@ pub fn convert(
     let preprocess = Preprocess::imagenet(side(h)?, side(w)?);
 
     let pictures = load_pictures(&options.calibration, &preprocess, progress)?;
-    let interpreter = Interpreter::new(&graph)?;
-    progress.stage("calibrating", 2 * pictures.len());
     let images: Vec<_> = pictures
         .iter()
         .map(|pixels| || preprocess.normalize(pixels))
         .collect();
+    if options.equalize {
+        progress.stage("equalizing", images.len());
+        let peaks = channel_peaks(&Interpreter::new(&graph)?, &graph, &images, || {
+            progress.step()
+        })?;
+        equalize(&mut graph, |id| peaks[id.0].clone());
+        graph.verify()?;
+    }
+    progress.stage("calibrating", 2 * pictures.len());
+    let interpreter = Interpreter::new(&graph)?;
     let calibration = calibrate(&interpreter, &graph, &images, || progress.step())?;
 
     progress.stage("quantizing and planning", 1);
@@ -119,11 +131,15 @@ pub fn convert(
         .map_err(|error| ConvertError::Load(error.to_string()))?;
     let sample = &pictures[..pictures.len().min(NOISE_PICTURES)];
     progress.stage("measuring noise", sample.len());
-    let noise = compare(&graph, &parsed, &preprocess, sample, || progress.step())?;
+    let noise = compare(&reference, &graph, &parsed, &preprocess, sample, || {
+        progress.step()
+    })?;
     let agreement = options.agreement.as_ref().map(|folder| {
         let pictures = load_pictures(folder, &preprocess, progress)?;
         progress.stage("comparing with float", pictures.len());
-        compare(&graph, &parsed, &preprocess, &pictures, || progress.step())
+        compare(&reference, &graph, &parsed, &preprocess, &pictures, || {
+            progress.step()
+        })
     });
     let agreement = agreement.transpose()?;
     Ok(Conversion {

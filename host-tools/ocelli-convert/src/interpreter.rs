@@ -138,7 +138,7 @@ fn run_op(op: &Op, inputs: &[Read], shape: Shape, output: &mut [f32]) {
 
 /// Where a window's filter meets its input, along one side.
 ///
-/// Calls `visit(filter_index, input_index)` for each filter position inside the input.
+/// Gives filter index and input index for each filter position inside the input.
 fn taps(
     at: usize,
     stride: usize,

@@ -10,6 +10,7 @@ pub mod calibrate;
 pub mod compare;
 pub mod convert;
 pub mod dataset;
+pub mod equalize;
 pub mod error;
 pub mod graph;
 pub mod interpreter;

@@ -114,7 +114,9 @@ fn a_file_cut_short_anywhere_is_refused() {
         files.push(fs::read(reference("containers").join(name)).unwrap());
     }
     for whole in files {
-        for length in 0..whole.len() {
+        // Every length near both ends, where the headers are, and some in between.
+        let near_an_end = |&length: &usize| length < 64 || length + 64 > whole.len();
+        for length in (0..whole.len()).filter(|length| near_an_end(length) || length % 13 == 0) {
             fs::write(&path, &whole[..length]).unwrap();
             let error = load(&path).unwrap_err().to_string();
             assert!(error.contains("cut.pth"), "{length}: {error}");

@@ -27,13 +27,15 @@ pub struct Symbol {
     pub function: bool,
 }
 
-/// A section that is executed.
+/// A section that lies in flash.
 #[derive(Debug, Clone)]
-pub struct Code {
+pub struct Section {
     /// Where it begins.
     pub address: u64,
-    /// Instructions, and data among them.
+    /// What is in it.
     pub bytes: Vec<u8>,
+    /// Whether it holds instructions (and data among them).
+    pub executable: bool,
 }
 
 /// A linked program.
@@ -43,8 +45,8 @@ pub struct Elf {
     pub sizes: Sizes,
     /// Its symbols in the order of their addresses.
     pub symbols: Vec<Symbol>,
-    /// Its executable sections.
-    pub code: Vec<Code>,
+    /// What of it lies in flash.
+    pub sections: Vec<Section>,
 }
 
 impl Elf {
@@ -73,7 +75,7 @@ impl Elf {
         }
 
         let mut sizes = Sizes::default();
-        let mut code = Vec::new();
+        let mut sections = Vec::new();
         for section in file.sections() {
             let SectionFlags::Elf { sh_flags } = section.flags() else {
                 bail!("{} is no ELF", path.display());
@@ -82,24 +84,43 @@ impl Elf {
             if !has(elf::SHF_ALLOC) {
                 continue;
             }
-            if has(elf::SHF_EXECINSTR) {
-                code.push(Code {
-                    address: section.address(),
-                    bytes: section.data()?.to_vec(),
-                });
-            }
             if section.kind() == SectionKind::UninitializedData {
                 sizes.bss += section.size();
-            } else if has(elf::SHF_WRITE) {
+                continue;
+            }
+            if has(elf::SHF_WRITE) {
                 sizes.data += section.size();
             } else {
                 sizes.text += section.size();
             }
+            sections.push(Section {
+                address: section.address(),
+                bytes: section.data()?.to_vec(),
+                executable: has(elf::SHF_EXECINSTR),
+            });
         }
         Ok(Self {
             sizes,
             symbols,
-            code,
+            sections,
         })
+    }
+
+    /// So many bytes of flash at an address.
+    pub fn bytes_at(&self, address: u64, len: usize) -> Option<&[u8]> {
+        self.sections.iter().find_map(|section| {
+            let start = usize::try_from(address.checked_sub(section.address)?).ok()?;
+            section.bytes.get(start..start.checked_add(len)?)
+        })
+    }
+
+    /// The function that an address lies in.
+    pub fn function_at(&self, address: u64) -> &str {
+        let before = self
+            .symbols
+            .iter()
+            .rev()
+            .find(|symbol| symbol.function && symbol.address <= address);
+        before.map_or("?", |symbol| symbol.name.as_str())
     }
 }

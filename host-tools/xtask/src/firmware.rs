@@ -52,15 +52,14 @@ pub fn emulated(thumb: &Thumb, board: &str) -> Result<PathBuf> {
             known.join(", ")
         );
     };
-    let bar = progress::spinner(format!(
+    progress::note(&format!(
         "building the firmware of {board} with {}",
         thumb.describe()
     ));
-    let elf = thumb.build_bin(&qemu_dir(), "device", target);
-    bar.finish_and_clear();
+    let elf = thumb.build_bin(&qemu_dir(), "device", target)?;
     let to = repo::target().join(format!("firmware/device-{board}.elf"));
     fs::create_dir_all(repo::target().join("firmware"))?;
-    fs::copy(elf?, &to).with_context(|| format!("cannot write {}", to.display()))?;
+    fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
     Ok(to)
 }
 
@@ -70,13 +69,11 @@ pub fn real(thumb: &Thumb, board: &str) -> Result<PathBuf> {
         let known: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
         bail!("there is no board {board}; there is {}", known.join(", "));
     };
-    let bar = progress::spinner(format!(
+    progress::note(&format!(
         "building the firmware of {board} with {}",
         thumb.describe()
     ));
-    let elf = thumb.build_bin(&found.dir(), found.bin, found.target);
-    bar.finish_and_clear();
-    elf
+    thumb.build_bin(&found.dir(), found.bin, found.target)
 }
 
 /// Builds what was asked for and prints where it is, with its sizes.
@@ -86,7 +83,8 @@ pub fn firmware(emulated_board: &str, real_board: Option<&str>) -> Result<()> {
         Some(board) => (board, real(&thumb, board)?),
         None => (emulated_board, emulated(&thumb, emulated_board)?),
     };
-    println!("{}", repo::shown(&elf));
+    // A board's folder may have its target folder above it.
+    println!("{}", repo::shown(&elf.canonicalize()?));
     sizes::print(&[(name.to_owned(), Elf::read(&elf)?.sizes)]);
     Ok(())
 }

@@ -8,6 +8,8 @@ mod demo;
 mod elf;
 mod fetch;
 mod firmware;
+mod folder;
+mod program;
 mod progress;
 mod qemu;
 mod repo;

@@ -5,6 +5,11 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// One line, before work that shows its own progress.
+pub fn note(message: &str) {
+    eprintln!("{message}");
+}
+
 /// A spinner for work of unknown length.
 pub fn spinner(message: impl Into<String>) -> ProgressBar {
     let message = message.into();
@@ -28,7 +33,7 @@ pub fn bar(len: usize, message: impl Into<String>) -> ProgressBar {
 
 fn announce(message: &str) {
     if !std::io::stderr().is_terminal() {
-        eprintln!("{message}");
+        note(message);
     }
 }
 

@@ -108,8 +108,7 @@ fn format() -> Result<()> {
     let mut wrong = Vec::new();
     for workspace in workspaces() {
         let mut fmt = repo::cargo();
-        fmt.args(["fmt", "--all", "--check"])
-            .current_dir(&workspace);
+        fmt.args(["fmt", "--check"]).current_dir(&workspace);
         if shell::run(&mut fmt).is_err() {
             let shown = repo::shown(&workspace);
             wrong.push(if shown.is_empty() {
@@ -120,10 +119,7 @@ fn format() -> Result<()> {
         }
     }
     if !wrong.is_empty() {
-        bail!(
-            "not formatted (`cargo fmt --all` there): {}",
-            wrong.join(", ")
-        );
+        bail!("not formatted (`cargo fmt` there): {}", wrong.join(", "));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -29,6 +30,8 @@ const FORCE: &str = "OCELLI_THUMB";
 /// How long rustup may take to add a target.
 const ADD_LIMIT: Duration = Duration::from_secs(60);
 
+/// Debian's packages for building without rustup's targets.
+const DEBIAN: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 
@@ -50,14 +53,7 @@ impl Thumb {
         let way = match std::env::var(FORCE).as_deref() {
             Ok("rustup") => rustup(targets)?,
             Ok("debian") => debian()?,
-            Ok("") | Err(_) => rustup(targets).or_else(|rustup| {
-                debian().map_err(|debian| {
-                    anyhow!(
-                        "no compiler for {}:\n  {rustup:#}\n  {debian:#}",
-                        targets.join(", ")
-                    )
-                })
-            })?,
+            Ok("") | Err(_) => found(targets)?,
             Ok(other) => bail!("{FORCE}={other} is neither rustup nor debian"),
         };
         Ok(Self { way })
@@ -133,32 +129,55 @@ fn executable(messages: &str, bin: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
+/// What is installed comes first; then what rustup can add; then what apt-get can install.
+fn found(targets: &[&str]) -> Result<Way> {
+    if !missing(targets)?.is_empty() && DEBIAN.iter().all(|package| apt::is_installed(package)) {
+        return debian();
+    }
+    rustup(targets).or_else(|rustup| {
+        eprintln!("Debian's compiler instead of rustup's targets: {rustup:#}");
+        debian().map_err(|debian| {
+            let targets = targets.join(", ");
+            anyhow!("there is no compiler for {targets}:\n  {rustup:#}\n  {debian:#}")
+        })
+    })
+}
+
+/// The targets for which the toolchain has no library.
+fn missing<'a>(targets: &[&'a str]) -> Result<Vec<&'a str>> {
+    let rustlib = sysroot()?.join("lib/rustlib");
+    let is_missing = |target: &&str| !rustlib.join(target).join("lib").is_dir();
+    Ok(targets.iter().copied().filter(is_missing).collect())
+}
+
 fn rustup(targets: &[&str]) -> Result<Way> {
-    let sysroot = sysroot()?;
-    for target in targets {
-        if sysroot
-            .join("lib/rustlib")
-            .join(target)
-            .join("lib")
-            .is_dir()
-        {
-            continue;
+    // Where rustup could add one target, it is asked for others; where not, it is not waited for a second time.
+    static REFUSED: OnceLock<String> = OnceLock::new();
+    for target in missing(targets)? {
+        if let Some(refusal) = REFUSED.get() {
+            bail!("{refusal}");
         }
-        if shell::find("rustup").is_none() {
-            bail!("{target} is not installed, and there is no rustup to add it");
+        if let Err(error) = add(target) {
+            bail!("{}", REFUSED.get_or_init(|| format!("{error:#}")));
         }
-        let bar = progress::spinner(format!("adding {target} with rustup"));
-        let mut add = Command::new("rustup");
-        let added = shell::capture_within(add.args(["target", "add", target]), ADD_LIMIT);
-        bar.finish_and_clear();
-        added?;
     }
     Ok(Way::Rustup)
 }
 
+fn add(target: &str) -> Result<()> {
+    if shell::find("rustup").is_none() {
+        bail!("{target} is not installed, and there is no rustup to add it");
+    }
+    let bar = progress::spinner(format!("adding {target} with rustup"));
+    let mut add = Command::new("rustup");
+    let added = shell::capture_within(add.args(["target", "add", target]), ADD_LIMIT);
+    bar.finish_and_clear();
+    added.map(drop)
+}
+
 fn debian() -> Result<Way> {
     apt::install(
-        &["rustc-web", "cargo-web", "rust-web-src"],
+        &DEBIAN,
         "building for microcontrollers without rustup's targets",
     )?;
     Ok(Way::Debian { lld: lld()? })

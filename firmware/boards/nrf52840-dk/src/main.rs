@@ -2,7 +2,6 @@
 #![no_std]
 #![no_main]
 
-use cortex_m_rt::entry;
 use defmt_rtt as _;
 use embassy_nrf::{bind_interrupts, peripherals::UARTE0, uarte};
 use embedded_alloc::LlffHeap;
@@ -13,23 +12,21 @@ use panic_probe as _;
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
 
+// SAFETY: memory.x places the model in flash, which nothing writes while this runs.
 unsafe extern "C" {
+    safe static _model: [u8; 768 * 1024];
     static __sheap: u8;
     static _heap_end: u8;
-    static _model_start: u8;
-    static _model_end: u8;
 }
 
-bind_interrupts!(struct Irqs {
-    UARTE0 => uarte::InterruptHandler<UARTE0>;
-});
+bind_interrupts!(struct Irqs { UARTE0 => uarte::InterruptHandler<UARTE0>; });
 
 struct Link(uarte::Uarte<'static>);
 
 impl ByteLink for Link {
     fn read(&mut self) -> u8 {
         let mut byte = [0];
-        // An overrun or a line error leaves a broken frame, which the device refuses.
+        // A line error leaves a broken frame, which the device refuses.
         let _ = self.0.blocking_read(&mut byte);
         byte[0]
     }
@@ -46,23 +43,18 @@ impl Clock for Uptime {
     }
 }
 
-#[entry]
+#[cortex_m_rt::entry]
 fn main() -> ! {
-    let heap_start = (&raw const __sheap).addr();
-    let heap_bytes = (&raw const _heap_end).addr() - heap_start;
+    let heap = (&raw const __sheap).addr()..(&raw const _heap_end).addr();
     // SAFETY: the linker keeps this range free of statics and stack, and this is the only call.
-    unsafe { HEAP.init(heap_start, heap_bytes) };
-    let model_bytes = (&raw const _model_end).addr() - (&raw const _model_start).addr();
-    // SAFETY: flash that the firmware never writes.
-    let model = unsafe { core::slice::from_raw_parts(&raw const _model_start, model_bytes) };
-
-    let p = embassy_nrf::init(embassy_nrf::config::Config::default());
+    unsafe { HEAP.init(heap.start, heap.len()) };
+    let p = embassy_nrf::init(Default::default());
     // 115,200 baud, with the debugger's flow control: bytes wait while the device computes.
-    let uart = uarte::Uarte::new_with_rtscts(
-        p.UARTE0, p.P0_08, p.P0_06, p.P0_07, p.P0_05, Irqs, uarte::Config::default(),
-    );
-    let mut link = Link(uart);
+    let (rx, tx, cts, rts) = (p.P0_08, p.P0_06, p.P0_07, p.P0_05);
+    let config = uarte::Config::default();
+    let uart = uarte::Uarte::new_with_rtscts(p.UARTE0, rx, tx, cts, rts, Irqs, config);
+    let (mut link, kernels) = (Link(uart), KernelTable::all());
     loop {
-        serve(&mut link, &mut Uptime, model, &KernelTable::all(), HEAP.free());
+        serve(&mut link, &mut Uptime, &_model, &kernels, HEAP.free());
     }
 }

@@ -7,13 +7,11 @@
 use core::{hint::black_box, mem::MaybeUninit};
 
 use cortex_m_rt::entry;
-#[cfg(not(any(armv6m, armv8m)))]
 use ocelli_qemu::memory;
 use semihosting::sys::arm_compat::sys_get_cmdline_uninit;
 
 #[entry]
 fn main() -> ! {
-    #[cfg(not(any(armv6m, armv8m)))]
     memory::guard_stack();
     let mut line = [MaybeUninit::uninit(); 256];
     let line = sys_get_cmdline_uninit(&mut line).map_or(&[][..], |line| &*line);

@@ -29,11 +29,17 @@ pub struct Trained {
 /// # Shapes
 /// `weights` is `[classes][features]`, all others are `[classes]`.
 pub struct QuantizedHead {
+    /// Weights; their zero point is 0.
     pub weights: Vec<i8>,
+    /// Biases, the embedding's zero point folded in.
     pub bias: Vec<i32>,
+    /// Q31 factors.
     pub multiplier: Vec<i32>,
+    /// Powers of two, positive = left.
     pub shift: Vec<i8>,
+    /// Real value of a weight's code.
     pub weight_scale: Vec<f32>,
+    /// What the logits' codes mean.
     pub output: OutputScale,
 }
 

@@ -1,18 +1,16 @@
 //! What is asked of the board and of the same device in this process.
 
 use std::fmt;
-use std::process::ChildStdin;
+use std::io::{Read, Write};
 
 use anyhow::{Result, anyhow, bail};
 use indicatif::ProgressBar;
-use ocelli_convert::dataset::Sample;
 use ocelli_link::{
     Client, Codes, CompareError, Device, Ending, PROTOCOL, Place, Reply, Request, Trained, Training,
 };
 use serde::Serialize;
 use zerocopy::IntoBytes;
 
-use super::emulator::FromBoard;
 use crate::inspect::op_names;
 use crate::model::{KERNELS, Model};
 
@@ -57,6 +55,8 @@ impl Input {
 
 /// What is to be learnt.
 pub struct Teaching {
+    /// Inputs with the class of each.
+    pub samples: Vec<(Input, u16)>,
     /// Classes.
     pub classes: u16,
     /// Training steps.
@@ -68,7 +68,7 @@ pub struct Teaching {
 /// What was learnt, the same on both sides.
 #[derive(Serialize)]
 pub struct Taught {
-    samples: usize,
+    samples: u32,
     classes: u16,
     steps: u32,
     held_out: u32,
@@ -133,17 +133,23 @@ impl From<anyhow::Error> for Broken {
 
 /// What is known of the board, and what was equal so far.
 pub struct Facts {
+    /// The inner loops of its kernels.
     pub backend: String,
+    /// Memory for inference and learning.
     pub memory_bytes: u32,
+    /// What inference takes of it.
     pub arena_bytes: u32,
+    /// Digests of ops.
     pub equal_ops: u64,
+    /// Vectors of scores.
     pub equal_scores: u64,
+    /// Training steps.
     pub equal_steps: u64,
 }
 
 /// Talks to the board and to a device in this process at the same time.
-pub struct Conversation<'a> {
-    client: Client<FromBoard, ChildStdin>,
+pub struct Conversation<'a, R, W> {
+    client: Client<R, W>,
     device: Device<'a>,
     row_elems: usize,
     op_names: Vec<&'a str>,
@@ -158,13 +164,9 @@ enum Answer {
     Other,
 }
 
-impl<'a> Conversation<'a> {
+impl<'a, R: Read, W: Write> Conversation<'a, R, W> {
     /// Greets the board, and makes a device with as much memory in this process.
-    pub fn start(
-        model: &Model<'a>,
-        line: (FromBoard, ChildStdin),
-        memory: &'a mut Vec<u128>,
-    ) -> Result<Self> {
+    pub fn start(model: &Model<'a>, line: (R, W), memory: &'a mut Vec<u128>) -> Result<Self> {
         let mut client = Client::new(line.0, line.1)?;
         let mut greeting = Err(anyhow!("it did not say what it is"));
         client.ask(&Request::Hello, |reply| {
@@ -221,25 +223,17 @@ impl<'a> Conversation<'a> {
         accepted(answer)
     }
 
-    /// Shows labelled images and trains on them, and compares every step.
-    pub fn teach(
-        &mut self,
-        teaching: &Teaching,
-        samples: &[Sample],
-        seen: impl Fn(&Sample) -> Result<Input>,
-        bar: &ProgressBar,
-    ) -> Result<Taught, Broken> {
-        let count = u32::try_from(samples.len()).map_err(anyhow::Error::from)?;
-        let collect = self.ask(&Request::Collect {
-            samples: count,
+    /// Shows labelled inputs and trains on them, and compares every step.
+    pub fn teach(&mut self, teaching: &Teaching, bar: &ProgressBar) -> Result<Taught, Broken> {
+        let samples = u32::try_from(teaching.samples.len()).map_err(anyhow::Error::from)?;
+        let collect = Request::Collect {
+            samples,
             classes: teaching.classes,
-        })?;
-        accepted(collect)?;
-        for sample in samples {
-            self.see(&seen(sample)?)?;
-            // Classes were counted as u16.
-            let label = sample.class as u16;
-            accepted(self.ask(&Request::Observe { label })?)?;
+        };
+        accepted(self.ask(&collect)?)?;
+        for (input, label) in &teaching.samples {
+            self.see(input)?;
+            accepted(self.ask(&Request::Observe { label: *label })?)?;
             bar.inc(1);
         }
         let training = Training {
@@ -271,7 +265,7 @@ impl<'a> Conversation<'a> {
             .into());
         }
         Ok(Taught {
-            samples: samples.len(),
+            samples,
             classes: teaching.classes,
             steps: trained.steps,
             held_out: trained.held_out,

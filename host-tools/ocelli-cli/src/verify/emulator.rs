@@ -55,10 +55,16 @@ impl Emulator {
                 firmware.display()
             )
         })?;
+        // A path is taken from the current folder, a bare name from PATH.
+        let program = if qemu.components().count() > 1 {
+            std::path::absolute(qemu)?
+        } else {
+            qemu.to_path_buf()
+        };
         let folder = TempDir::with_prefix("ocelli-verify-")?;
         // Names without a path: commas in one would mean something to QEMU.
         std::fs::write(folder.path().join("model.ocl"), image)?;
-        let mut command = Command::new(qemu);
+        let mut command = Command::new(program);
         command
             .current_dir(folder.path())
             .args(["-machine", board.machine])

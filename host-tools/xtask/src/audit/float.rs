@@ -1,8 +1,9 @@
 //! Finds float arithmetic in thumb code: a decoder for just the one question of what a floating-point instruction does.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::elf::{Elf, Symbol};
+use super::walk;
+use crate::elf::Elf;
 
 /// What the instruction is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,64 +18,12 @@ enum Kind {
 
 /// Every instruction of the program that computes in the floating-point unit, as `address function`.
 pub fn instructions(elf: &Elf) -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for code in &elf.code {
-        let end = code.address + code.bytes.len() as u64;
-        for (from, to) in thumb_ranges(&elf.symbols, code.address, end)? {
-            let range = (from - code.address) as usize..(to - code.address) as usize;
-            for address in arithmetic(&code.bytes[range], from) {
-                found.push(format!("{address:#x} {}", function(&elf.symbols, address)));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// The parts of a section that are thumb code by its mapping symbols (`$t` code, `$d` data; Arm ELF, 5.5.5).
-fn thumb_ranges(symbols: &[Symbol], start: u64, end: u64) -> Result<Vec<(u64, u64)>> {
-    let mapping: Vec<(u64, char)> = symbols
-        .iter()
-        .filter(|symbol| (start..end).contains(&symbol.address))
-        .filter_map(|symbol| Some((symbol.address, mapping_kind(&symbol.name)?)))
-        .collect();
-    // Without them, data would be read as code and code as data.
-    if start < end && mapping.first().is_none_or(|(first, _)| *first != start) {
-        bail!("the section at {start:#x} does not begin with a mapping symbol");
-    }
-    let ends = mapping.iter().skip(1).map(|(address, _)| *address);
-    Ok(mapping
-        .iter()
-        .zip(ends.chain([end]))
-        .filter(|((_, kind), _)| *kind == 't')
-        .map(|((from, _), to)| (*from, to))
+    let arithmetic = walk::instructions(elf)?
+        .into_iter()
+        .filter(|found| classify(found.first, found.second) == Kind::Arithmetic);
+    Ok(arithmetic
+        .map(|found| format!("{:#x} {}", found.address, elf.function_at(found.address)))
         .collect())
-}
-
-fn mapping_kind(name: &str) -> Option<char> {
-    let mut chars = name.strip_prefix('$')?.chars();
-    let kind = chars.next()?;
-    let whole = matches!(chars.next(), None | Some('.'));
-    (whole && "tda".contains(kind)).then_some(kind)
-}
-
-/// The addresses of the arithmetic among these instructions.
-fn arithmetic(code: &[u8], start: u64) -> Vec<u64> {
-    let mut found = Vec::new();
-    let mut halfwords = code.as_chunks::<2>().0.iter().zip((start..).step_by(2));
-    while let Some((bytes, address)) = halfwords.next() {
-        let first = u16::from_le_bytes(*bytes);
-        // 0b11101, 0b11110 and 0b11111 begin an instruction of two halfwords (Armv7-M, A5.1).
-        if first >> 11 < 0b11101 {
-            continue;
-        }
-        let second = halfwords
-            .next()
-            .map_or(0, |(bytes, _)| u16::from_le_bytes(*bytes));
-        if classify(first, second) == Kind::Arithmetic {
-            found.push(address);
-        }
-    }
-    found
 }
 
 /// Decodes the coprocessor space, 0xEC00..=0xEFFF and 0xFC00..=0xFFFF (Armv8-M, C2.3.1 and C2.4).
@@ -114,18 +63,10 @@ fn classify(first: u16, second: u16) -> Kind {
     }
 }
 
-fn function(symbols: &[Symbol], address: u64) -> &str {
-    let before = symbols
-        .iter()
-        .rev()
-        .find(|symbol| symbol.function && symbol.address <= address);
-    before.map_or("?", |symbol| symbol.name.as_str())
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::walk::program;
     use super::*;
-    use crate::elf::{Code, Sizes};
 
     /// Halfwords as GNU's and LLVM's disassemblers print them.
     const MOVES: [(u16, u16, &str); 12] = [
@@ -179,62 +120,18 @@ mod tests {
         }
     }
 
-    fn symbol(name: &str, address: u64) -> Symbol {
-        Symbol {
-            name: name.to_owned(),
-            address,
-            function: !name.starts_with('$'),
-        }
-    }
-
-    fn elf(halfwords: &[u16], symbols: Vec<Symbol>) -> Elf {
-        Elf {
-            sizes: Sizes::default(),
-            symbols,
-            code: vec![Code {
-                address: 0x100,
-                bytes: halfwords
-                    .iter()
-                    .flat_map(|half| half.to_le_bytes())
-                    .collect(),
-            }],
-        }
-    }
-
     #[test]
     fn an_addition_is_found_with_its_function() {
         // bx lr; vadd.f32 s0, s0, s1; bx lr
-        let symbols = vec![
-            symbol("$t.0", 0x100),
-            symbol("first", 0x100),
-            symbol("add", 0x102),
-        ];
-        let found = instructions(&elf(&[0x4770, 0xEE30, 0x0A20, 0x4770], symbols));
+        let names = [("$t.0", 0x100), ("first", 0x100), ("add", 0x102)];
+        let found = instructions(&program(&[0x4770, 0xEE30, 0x0A20, 0x4770], &names));
         assert_eq!(found.expect("mapped"), ["0x102 add"]);
     }
 
     #[test]
     fn a_constant_that_looks_like_an_addition_is_data() {
-        let symbols = vec![
-            symbol("$t", 0x100),
-            symbol("first", 0x100),
-            symbol("$d.1", 0x102),
-        ];
-        let found = instructions(&elf(&[0x4770, 0xEE30, 0x0A20], symbols));
+        let names = [("$t", 0x100), ("first", 0x100), ("$d.1", 0x102)];
+        let found = instructions(&program(&[0x4770, 0xEE30, 0x0A20], &names));
         assert_eq!(found.expect("mapped"), [""; 0]);
-    }
-
-    #[test]
-    fn the_second_half_of_an_instruction_is_not_taken_for_a_first() {
-        // ldr.w with an offset, whose second halfword would begin `vadd` with what follows.
-        let symbols = vec![symbol("$t", 0x100), symbol("load", 0x100)];
-        let found = instructions(&elf(&[0xF8D0, 0xEE30, 0x0A20], symbols));
-        assert_eq!(found.expect("mapped"), [""; 0]);
-    }
-
-    #[test]
-    fn code_without_mapping_symbols_is_refused() {
-        let found = instructions(&elf(&[0x4770], vec![symbol("first", 0x100)]));
-        assert!(found.is_err());
     }
 }

@@ -2,16 +2,20 @@
 //! floating point.
 
 mod float;
+mod locations;
 mod symbols;
+mod walk;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use crate::elf::Elf;
+use crate::elf::{Elf, Symbol};
 use crate::firmware;
 use crate::progress;
 use crate::thumb::{M4F, TARGETS, Thumb};
+use walk::Instruction;
 
 /// The program that only infers.
 const PROGRAM: &str = "infer";
@@ -30,12 +34,18 @@ struct Findings {
 
 impl Findings {
     fn of(elf: &Elf) -> Result<Self> {
+        let code = walk::instructions(elf)?;
         let named = |rule: fn(&str) -> bool| {
-            let names = elf.symbols.iter().map(|symbol| symbol.name.as_str());
-            names.filter(|name| rule(name)).map(str::to_owned).collect()
+            let offends = |symbol: &&Symbol| rule(&symbol.name);
+            let offenders = elf.symbols.iter().filter(offends);
+            offenders
+                .map(|offender| with_callers(elf, &code, offender))
+                .collect()
         };
+        let mut panics: Vec<String> = named(symbols::is_panic);
+        panics.extend(locations::find(elf));
         Ok(Self {
-            panics: named(symbols::is_panic),
+            panics,
             heap: named(symbols::is_heap),
             soft_float: named(symbols::is_soft_float),
             float_instructions: float::instructions(elf)?,
@@ -52,15 +62,26 @@ impl Findings {
     }
 }
 
+/// A function, and who calls it: that is where to look.
+fn with_callers(elf: &Elf, code: &[Instruction], offender: &Symbol) -> String {
+    let calls = code
+        .iter()
+        .filter(|found| found.branch_target() == Some(offender.address));
+    let callers: BTreeSet<&str> = calls.map(|found| elf.function_at(found.address)).collect();
+    let callers: Vec<&str> = callers.into_iter().collect();
+    match callers.as_slice() {
+        [] => offender.name.clone(),
+        _ => format!("{} (called by {})", offender.name, callers.join(", ")),
+    }
+}
+
 /// Builds the program that only infers.
 pub fn build(thumb: &Thumb, target: &str) -> Result<PathBuf> {
-    let bar = progress::spinner(format!(
+    progress::note(&format!(
         "building {PROGRAM} for {target} with {}",
         thumb.describe()
     ));
-    let elf = thumb.build_bin(&firmware::qemu_dir(), PROGRAM, target);
-    bar.finish_and_clear();
-    elf
+    thumb.build_bin(&firmware::qemu_dir(), PROGRAM, target)
 }
 
 /// Checks every target and prints a table; anything found is an error that names it.

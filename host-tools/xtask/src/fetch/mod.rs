@@ -44,6 +44,11 @@ pub fn fetch(names: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that all assets are there, and says nothing of those that are.
+pub fn ensure_all() -> Result<()> {
+    ASSETS.iter().try_for_each(|asset| ensure(asset.name))
+}
+
 /// Makes sure that one asset is there, and whole.
 pub fn ensure(name: &str) -> Result<()> {
     let asset = ASSETS

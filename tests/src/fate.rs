@@ -1,0 +1,68 @@
+//! What becomes of an image that nobody vouches for.
+
+use ocelli::{Image, KernelTable, Session, Step, arena_bytes};
+use ocelli_image::ImageBuffer;
+
+use crate::memory::Arena;
+
+/// How far an image came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The door says no.
+    Refused,
+    /// The session says no.
+    NotLoaded,
+    /// It ran to its end.
+    Ran,
+    /// It would run, for longer than a test has time.
+    TooLong,
+}
+
+static KERNELS: KernelTable = KernelTable::all();
+
+/// Parses an image, makes a session of it and runs that step by step.
+///
+/// # Panics
+/// Where the library does, or where there are more steps than rows.
+pub fn fate(buffer: &ImageBuffer) -> Fate {
+    let Ok(image) = Image::parse(buffer.bytes()) else {
+        return Fate::Refused;
+    };
+    let bytes = arena_bytes(&image);
+    if bytes > 1 << 26 {
+        return Fate::TooLong;
+    }
+    let mut arena = Arena::new(bytes);
+    let Ok(mut session) = Session::new(&image, arena.bytes(), &KERNELS) else {
+        return Fate::NotLoaded;
+    };
+    if work(&image) > 10_000_000 {
+        return Fate::TooLong;
+    }
+    // Each step makes a row of an op or, in a global pooling, adds one.
+    let rows: usize = (0..image.tensor_count()).map(|at| image.tensor(at).h).sum();
+    let mut bound = 2 * rows;
+    let row = vec![7; image.input().row_elems()];
+    loop {
+        match session.step(&mut ()) {
+            Step::Done => return Fate::Ran,
+            Step::Ran(_) => bound = bound.checked_sub(1).expect("bounded steps"),
+            Step::NeedsRow(_) => {
+                session.push_codes(&row, &mut ()).expect("a needed row");
+            }
+        }
+    }
+}
+
+/// About how many products and codes a run touches.
+fn work(image: &Image<'_>) -> u64 {
+    let op = |at| {
+        let tensors = [at + 1, image.op(at).map_or(0, |op| op.inputs[0])];
+        let elems = tensors.map(|tensor| image.tensor(tensor).elems() as u64);
+        let body = image.op(at).map(|op| op.body)?;
+        let weights = body.channels().map_or(255 * 255, |c| c.weights.len());
+        let c = image.tensor(at + 1).c as u64;
+        Some(elems[1] + elems[0] * (weights as u64).div_ceil(c))
+    };
+    (0..image.op_count()).filter_map(op).sum()
+}

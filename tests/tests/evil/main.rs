@@ -1,0 +1,6 @@
+//! Bad images: each rule of the door broken once, every cut, every flipped bit, and thousands of random wounds.
+
+mod damage;
+mod load;
+mod parse;
+mod wounds;
