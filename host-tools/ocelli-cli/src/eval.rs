@@ -13,7 +13,7 @@ use crate::model::ModelFile;
 
 /// Score a network on labelled images
 ///
-/// DIR holds a folder for each class, named as the class is in the model image: DIR/<class>/*.png (or .jpg). Prints accuracy,
+/// DIR holds a folder for each class, named as the class is in the model image: DIR/CLASS/*.png (or .jpg). Prints accuracy,
 /// macro F1, each class's recall, and what it was taken for; predictions of classes without a folder count as wrong and stand
 /// under (other).
 #[derive(clap::Args)]

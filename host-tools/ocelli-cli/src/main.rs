@@ -1,10 +1,11 @@
-//! The program `ocelli`: looks at model images, runs them, scores them, teaches them new classes and compares devices.
+//! The program `ocelli`: makes model images, looks at them, runs them, scores them, teaches them new classes and compares devices.
 //!
 //! One file per command; each prints one report on stdout (see [`console`]) or fails with one sentence on stderr. Exit
 //! code 1 is a failure, 2 wrong usage.
 #![forbid(unsafe_code)]
 
 mod console;
+mod convert;
 mod eval;
 mod file;
 mod inspect;
@@ -15,6 +16,7 @@ mod table;
 mod tune;
 mod verify;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -22,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::console::Console;
 
-/// Runs quantized vision networks for microcontrollers, teaches them new classes, and checks devices against the host.
+/// Converts and runs quantized vision networks for microcontrollers, teaches them new classes, and checks devices against the host.
 ///
 /// Results go to stdout, progress and logs to stderr. The environment variable OCELLI_LOG sets how much is logged
 /// (warn if not set; debug shows more). Exit code 1 is a failure, 2 wrong usage.
@@ -38,6 +40,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Convert(convert::Args),
     Inspect(inspect::Args),
     Run(run::Args),
     Eval(eval::Args),
@@ -51,9 +54,11 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let console = Console { json: cli.json };
     let result = match &cli.command {
+        Command::Convert(args) => convert::run(args, &console),
         Command::Inspect(args) => inspect::run(args, &console),
         Command::Run(args) => run::run(args, &console),
         Command::Eval(args) => eval::run(args, &console),

@@ -19,7 +19,7 @@ use crate::model::{Model, ModelFile};
 
 /// Teach a network new classes
 ///
-/// Replaces the classifier by one for the classes of DIR, which holds a folder of images for each: DIR/<class>/*.png (or
+/// Replaces the classifier by one for the classes of DIR, which holds a folder of images for each: DIR/CLASS/*.png (or
 /// .jpg). The rest of the network stays as it is: each image runs through it once, and the classifier is trained on what
 /// comes out, by stochastic gradient descent with momentum. Some images are held out; the weights that do best on them are
 /// kept, turned into int8, scored as they will run, and written to T.ocl with the folders' names as labels.

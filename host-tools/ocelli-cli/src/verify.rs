@@ -44,7 +44,7 @@ pub struct Args {
     /// The device: m4 is an emulated Cortex-M4F (QEMU's mps2-an386)
     #[arg(long, value_name = "DEVICE")]
     on: Device,
-    /// A folder of classes (DIR/<class>/*.png) to train on
+    /// A folder of classes (DIR/CLASS/*.png) to train on
     #[arg(long, value_name = "DIR")]
     train: Option<PathBuf>,
     /// Training steps
@@ -279,7 +279,7 @@ impl fmt::Display for Verification {
         )?;
         writeln!(
             f,
-            "  {} digests equal: {} ops, {} images",
+            "  {} digests equal (ops: {}, images: {})",
             self.equal_ops, self.ops, self.images
         )?;
         writeln!(f, "  {} scores equal", self.equal_scores)?;

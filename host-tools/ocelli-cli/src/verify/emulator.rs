@@ -146,7 +146,7 @@ impl Emulator {
         if let Some(words) = std::fs::read(&log).ok().and_then(|log| last_words(&log)) {
             story.push_str(&format!("; its last words: {words}"));
         }
-        anyhow!("{story}; all of them: {}", log.display())
+        anyhow!("{story}; its log: {}", log.display())
     }
 
     fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {

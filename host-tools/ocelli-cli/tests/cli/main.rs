@@ -162,7 +162,7 @@ fn wrong_usage_ends_with_2_and_says_how_to_ask() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let desk = Desk::new();
-    for command in ["inspect", "run", "eval", "tune", "verify"] {
+    for command in ["convert", "inspect", "run", "eval", "tune", "verify"] {
         let help = desk.text(&[command, "--help"]);
         assert!(help.contains("Example:\n  ocelli "), "{command}: {help}");
         assert!(help.contains("--json"), "{command}");
