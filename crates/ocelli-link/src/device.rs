@@ -2,9 +2,9 @@
 
 use ocelli::learn::{EmbeddingScale, embedding_scale};
 use ocelli::{
-    Crc32, Image, InputError, KernelTable, LoadError, Observer, Session, Step, arena_bytes, backend,
+    Image, InputError, KernelTable, LoadError, OpDigests, Session, Step, arena_bytes, backend,
 };
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 use crate::frame::{MESSAGE_BYTES, frame_bytes};
 use crate::learning::{Learning, MAX_CLASSES, saturate};
@@ -46,7 +46,8 @@ struct Running<'a> {
     session: Session<'a>,
     facts: Model,
     embedding_scale: Option<EmbeddingScale>,
-    digests: Digests<'a>,
+    digests: OpDigests<'a>,
+    digests_wanted: bool,
     seeing: Seeing,
     learning: Option<Learning>,
     learning_memory: &'a mut [u8],
@@ -58,25 +59,6 @@ enum Seeing {
     Nothing,
     Rows,
     Everything,
-}
-
-/// The digest of each op, if somebody wants to know.
-struct Digests<'a> {
-    wanted: bool,
-    values: &'a mut [u32],
-}
-
-impl Observer for Digests<'_> {
-    fn rows(&mut self, op: usize, _first_row: usize, rows: &[i8]) {
-        if !self.wanted {
-            return;
-        }
-        if let Some(value) = self.values.get_mut(op) {
-            let mut crc = Crc32::resume(*value);
-            crc.update(rows.as_bytes());
-            *value = crc.value();
-        }
-    }
 }
 
 impl<'a> Device<'a> {
@@ -157,10 +139,8 @@ impl<'a> Running<'a> {
             session,
             facts,
             embedding_scale: embedding_scale(image),
-            digests: Digests {
-                wanted: false,
-                values,
-            },
+            digests: OpDigests::new(values),
+            digests_wanted: false,
             seeing: Seeing::Nothing,
             learning: None,
             learning_memory,
@@ -175,20 +155,23 @@ impl<'a> Running<'a> {
         match *request {
             Request::Begin { digests } => {
                 self.session.reset();
-                self.digests.wanted = digests;
-                self.digests.values.fill(Crc32::new().value());
+                self.digests.reset();
+                self.digests_wanted = digests;
                 self.seeing = Seeing::Rows;
-                let step = self.session.advance(&mut self.digests);
+                let mut observer = self.digests_wanted.then_some(&mut self.digests);
+                let step = self.session.advance(&mut observer);
                 self.tell(step, reply);
             }
             Request::Row { pixels } => {
                 self.expect_rows()?;
-                let step = self.session.push_pixels(pixels, &mut self.digests)?;
+                let mut observer = self.digests_wanted.then_some(&mut self.digests);
+                let step = self.session.push_pixels(pixels, &mut observer)?;
                 self.tell(step, reply);
             }
             Request::Codes { codes } => {
                 self.expect_rows()?;
-                let step = self.session.push_codes(codes.0, &mut self.digests)?;
+                let mut observer = self.digests_wanted.then_some(&mut self.digests);
+                let step = self.session.push_codes(codes.0, &mut observer)?;
                 self.tell(step, reply);
             }
             Request::Collect { samples, classes } => {
@@ -244,8 +227,8 @@ impl<'a> Running<'a> {
             return;
         }
         self.seeing = Seeing::Everything;
-        if self.digests.wanted {
-            for (op, &digest) in (0..).zip(self.digests.values.iter()) {
+        if self.digests_wanted {
+            for (op, &digest) in (0..).zip(self.digests.digests()) {
                 reply(&Reply::Op { op, digest });
             }
         }

@@ -12,8 +12,14 @@ pub struct OpDigests<'m> {
 impl<'m> OpDigests<'m> {
     /// Starts anew in memory of one number per op; ops beyond its end are not observed.
     pub fn new(digests: &'m mut [u32]) -> Self {
-        digests.fill(Crc32::new().value());
-        OpDigests { digests }
+        let mut digests = OpDigests { digests };
+        digests.reset();
+        digests
+    }
+
+    /// Starts anew, for the next input.
+    pub fn reset(&mut self) {
+        self.digests.fill(Crc32::new().value());
     }
 
     /// The digest of each op so far.

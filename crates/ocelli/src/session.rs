@@ -33,6 +33,22 @@ impl Observer for () {
     fn rows(&mut self, _op: usize, _first_row: usize, _rows: &[i8]) {}
 }
 
+/// Looks through another's eyes.
+impl<O: Observer> Observer for &mut O {
+    fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]) {
+        (**self).rows(op, first_row, rows);
+    }
+}
+
+/// Looks if there is somebody to look.
+impl<O: Observer> Observer for Option<O> {
+    fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]) {
+        if let Some(observer) = self {
+            observer.rows(op, first_row, rows);
+        }
+    }
+}
+
 /// How far an op is.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -396,28 +412,31 @@ impl<'a> Session<'a> {
         rows: Range<usize>,
         observer: &mut impl Observer,
     ) {
+        let [a, b] = &op.inputs;
         let is_sum = op.body.kind() == OpKind::GlobalAveragePool;
-        let made = match (is_sum, rows.end >= op.inputs[0].h) {
+        let made = match (is_sum, rows.end >= a.h) {
             (false, _) => rows.clone(),
             (true, true) => 0..1,
             (true, false) => 0..0,
         };
-        let read = [0, 1].map(|k| input_rows(&op.body, op.inputs[k].h, rows.clone()));
-        let [a, b] = [0, 1].map(|k| spans(&op.inputs[k], &read[k]));
+        let [read_a, read_b] = [a, b].map(|input| input_rows(&op.body, input.h, rows.clone()));
+        let [a0, a1] = spans(a, &read_a);
         let same_input = record.inputs[0] == record.inputs[1];
-        let b = if same_input { [0..0, 0..0] } else { b };
+        let [b0, b1] = if same_input {
+            [0..0, 0..0]
+        } else {
+            spans(b, &read_b)
+        };
         let [output, _] = spans(&op.output, &made);
         let scratch = record.scratch.0..record.scratch.0 + record.scratch.1;
-        let [a0, a1] = a;
-        let [b0, b1] = b;
         // Checked when the session was made: these never overlap.
         let memory = self
             .arena
             .get_disjoint_mut([a0, a1, b0, b1, output, scratch]);
         let family = self.kernels.get(op.body.kind());
         if let (Ok([a0, a1, b0, b1, output, scratch]), Some(family)) = (memory, family) {
-            let first = Rows::new(read[0].start, op.inputs[0].row_elems(), [&*a0, &*a1]);
-            let second = Rows::new(read[1].start, op.inputs[1].row_elems(), [&*b0, &*b1]);
+            let first = Rows::new(read_a.start, a.row_elems(), [&*a0, &*a1]);
+            let second = Rows::new(read_b.start, b.row_elems(), [&*b0, &*b1]);
             let inputs = [first, if same_input { first } else { second }];
             (family.run)(
                 op,

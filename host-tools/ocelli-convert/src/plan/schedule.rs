@@ -4,14 +4,41 @@ use std::ops::Range;
 
 use ocelli_image::{Body, Model};
 
+/// The steps of one row that each op takes: as many as there are rows that something reads.
+///
+/// A global pooling takes one for each row of its input.
+pub fn steps(model: &Model) -> Vec<usize> {
+    let mut steps = vec![0; model.ops.len()];
+    let last = model.ops.len() - 1;
+    steps[last] = model.tensors[last + 1].h;
+    for op in (0..=last).rev() {
+        if steps[op] == 0 {
+            continue;
+        }
+        for input in model.ops[op].inputs {
+            let h = model.tensors[input].h;
+            if matches!(model.ops[op].body, Body::GlobalAveragePool { .. }) {
+                steps[op] = h;
+            }
+            let read = ocelli::input_rows(&model.ops[op].body, h, 0..steps[op]).end;
+            if let Some(maker) = input.checked_sub(1) {
+                steps[maker] = steps[maker].max(read);
+            }
+        }
+    }
+    steps
+}
+
 /// The rows that each tensor made in the segment holds when its last op pulls row by row.
 ///
-/// In order: the network's input if the segment is the first, then the output of each op.
-pub fn held_rows(model: &Model, ops: &Range<usize>) -> Vec<usize> {
-    let mut pull = Pull::new(model, ops.clone());
-    let last = ops.end - 1;
-    while !pull.is_complete(last) {
-        pull.make_row(last);
+/// `steps` is what [`steps`] gives. In order: the network's input if the segment is the first, then the output of each
+/// op.
+pub fn held_rows(model: &Model, steps: &[usize], ops: &Range<usize>) -> Vec<usize> {
+    let mut pull = Pull::new(model, steps, ops.clone());
+    // The last op first; then rows that only later segments read, nearest to the end first.
+    while let Some(op) = ops.clone().rev().find(|&op| !pull.is_complete(op)) {
+        pull.make_row(op);
+        pull.note_row(op + 1);
     }
     let window = (pull.first_tensor..ops.end + 1).map(|tensor| pull.largest_window(tensor));
     pull.held
@@ -23,6 +50,8 @@ pub fn held_rows(model: &Model, ops: &Range<usize>) -> Vec<usize> {
 
 struct Pull<'m> {
     model: &'m Model,
+    /// Steps that each op of the model takes.
+    steps: &'m [usize],
     ops: Range<usize>,
     /// The first tensor that is made here.
     first_tensor: usize,
@@ -37,7 +66,7 @@ struct Pull<'m> {
 }
 
 impl<'m> Pull<'m> {
-    fn new(model: &'m Model, ops: Range<usize>) -> Self {
+    fn new(model: &'m Model, steps: &'m [usize], ops: Range<usize>) -> Self {
         let first_tensor = if ops.start == 0 { 0 } else { ops.start + 1 };
         let tensors = ops.end + 1 - first_tensor;
         let mut readers = vec![vec![]; tensors];
@@ -53,6 +82,7 @@ impl<'m> Pull<'m> {
         }
         Pull {
             model,
+            steps,
             first_tensor,
             done: vec![0; ops.len()],
             fed: 0,
@@ -70,17 +100,8 @@ impl<'m> Pull<'m> {
         matches!(self.model.ops[op].body, Body::GlobalAveragePool { .. })
     }
 
-    fn steps(&self, op: usize) -> usize {
-        let tensor = if self.is_sum(op) {
-            self.model.ops[op].inputs[0]
-        } else {
-            op + 1
-        };
-        self.model.tensors[tensor].h
-    }
-
     fn is_complete(&self, op: usize) -> bool {
-        self.done(op) >= self.steps(op)
+        self.done(op) >= self.steps[op]
     }
 
     /// Rows of a tensor that exist; one from an earlier segment exists as a whole.
@@ -115,9 +136,6 @@ impl<'m> Pull<'m> {
             }
         }
         self.done[op - self.ops.start] += 1;
-        if op + 1 == self.ops.end {
-            self.note_row(op + 1);
-        }
     }
 
     /// Counts the rows of a tensor that are alive now that one more exists.

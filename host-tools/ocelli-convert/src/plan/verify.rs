@@ -19,13 +19,18 @@ pub fn verify(model: &Model) -> Result<(), PlanError> {
         model,
         bytes: vec![NOBODY; model.arena_bytes],
         made: vec![0; model.tensors.len()],
+        wanted: wanted(model),
         sums: vec![0; model.ops.len()],
     };
     let mut start = 0;
     for &count in &model.segments {
         let end = start + count;
-        while shadow.made[end] < model.tensors[end].h {
-            shadow.demand(end - 1)?;
+        // The last op first; then rows that only later segments read, nearest to the end first.
+        while let Some(op) = (start..end)
+            .rev()
+            .find(|&op| shadow.made[op + 1] < shadow.wanted[op + 1])
+        {
+            shadow.demand(op)?;
         }
         start = end;
     }
@@ -52,6 +57,8 @@ struct Shadow<'m> {
     bytes: Vec<(u32, u32)>,
     /// Rows made of each tensor.
     made: Vec<usize>,
+    /// Rows of each tensor that something reads: no others are made.
+    wanted: Vec<usize>,
     /// Rows that each global pooling has added.
     sums: Vec<usize>,
 }
@@ -66,7 +73,10 @@ impl Shadow<'_> {
         let output = &self.model.tensors[op + 1];
         let first = self.made[op + 1];
         let room = output.rows_held - first % output.rows_held;
-        let rows = record.rows_per_step.min(output.h - first).min(room);
+        let rows = record
+            .rows_per_step
+            .min(self.wanted[op + 1] - first)
+            .min(room);
         let inputs: &[usize] = if record.inputs[0] == record.inputs[1] {
             &record.inputs[..1]
         } else {
@@ -159,20 +169,39 @@ impl Shadow<'_> {
     }
 }
 
+/// The rows of each tensor that something reads.
+fn wanted(model: &Model) -> Vec<usize> {
+    let mut wanted = vec![0; model.tensors.len()];
+    wanted[model.ops.len()] = model.tensors[model.ops.len()].h;
+    for (at, op) in model.ops.iter().enumerate().rev() {
+        for &input in &op.inputs {
+            let h = model.tensors[input].h;
+            let rows = match op.body {
+                Body::GlobalAveragePool { .. } if wanted[at + 1] > 0 => h,
+                _ => {
+                    let needed = (0..wanted[at + 1]).flat_map(|row| needs(&op.body, h, row));
+                    needed.max().map_or(0, |last| last + 1)
+                }
+            };
+            wanted[input] = wanted[input].max(rows);
+        }
+    }
+    wanted
+}
+
 /// The input rows that make one output row, written down from each op's definition.
 fn needs<C>(body: &Body<C>, h: usize, row: usize) -> Vec<usize> {
     match body {
         Body::Conv2d { window, .. }
         | Body::Depthwise { window, .. }
         | Body::AveragePool { window, .. }
-        | Body::MaxPool { window, .. } => (0..i64::from(window.filter_h))
-            .map(|tap| {
-                row as i64 * i64::from(window.stride_h) - i64::from(window.padding.top)
-                    + tap * i64::from(window.dilation_h)
-            })
-            .filter(|&at| at >= 0 && at < h as i64)
-            .map(|at| at as usize)
-            .collect(),
+        | Body::MaxPool { window, .. } => {
+            // From the first row under the filter to the last, the rows in a dilated filter's gaps included.
+            let first = row as i64 * i64::from(window.stride_h) - i64::from(window.padding.top);
+            let span = (i64::from(window.filter_h) - 1) * i64::from(window.dilation_h) + 1;
+            let inside = |row: i64| row.clamp(0, h as i64) as usize;
+            (inside(first)..inside(first + span)).collect()
+        }
         Body::Pointwise { .. } | Body::Add { .. } | Body::GlobalAveragePool { .. } => vec![row],
         Body::Pad { padding } => row
             .checked_sub(padding.top.into())
