@@ -5,7 +5,6 @@ use crate::error::ConfigField;
 /// How gradients become steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
 pub enum Optimizer {
     /// Stochastic gradient descent with momentum.
     ///

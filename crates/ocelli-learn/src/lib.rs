@@ -73,6 +73,6 @@ mod trainer;
 pub use config::{Optimizer, TrainConfig};
 pub use error::{ConfigField, LearnError};
 pub use head::{EmbeddingScale, Head};
-pub use quantize::{HeadMut, MAX_FEATURES, OutputScale, quantize_head};
+pub use quantize::{HeadMut, MAX_FEATURES, OutputScale, quantize_head, quantize_multiplier};
 pub use samples::{SampleBuffer, Samples};
 pub use trainer::{Event, Score, Stop, TrainMemory, Trainer};

@@ -191,8 +191,16 @@ fn accumulate(bias: i32, weights: &[i8], codes: &[i8]) -> i32 {
     })
 }
 
-/// `factor` as `multiplier * 2^(shift - 31)`, rounded half away from zero.
-fn quantize_multiplier(factor: f64) -> (i32, i8) {
+/// A factor as Q31 `multiplier` and `shift` (positive = left): `multiplier * 2^(shift - 31)`.
+///
+/// Rounded half away from zero; nothing for factors below 2^-32 or not positive. Factors are below 2^31.
+///
+/// # Source
+/// TensorFlow Lite `QuantizeMultiplier`.
+pub fn quantize_multiplier(factor: f64) -> (i32, i8) {
+    if factor <= 0.0 {
+        return (0, 0);
+    }
     let (fraction, mut shift) = libm::frexp(factor);
     let mut multiplier = libm::round(fraction * (1u32 << 31) as f64) as i64;
     if multiplier == 1 << 31 {

@@ -44,13 +44,13 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().patience)]
     patience: u32,
     /// Size of a step
-    #[arg(long, value_name = "X", default_value_t = 0.05)]
+    #[arg(long, value_name = "X", default_value_t = default_sgd().0)]
     learning_rate: f32,
     /// How much of the last step is taken again, below 1
-    #[arg(long, value_name = "X", default_value_t = 0.9)]
+    #[arg(long, value_name = "X", default_value_t = default_sgd().1)]
     momentum: f32,
     /// How strongly large weights are held back; biases are not
-    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    #[arg(long, value_name = "X", default_value_t = default_sgd().2)]
     weight_decay: f32,
     /// Images in a step
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().batch)]
@@ -61,6 +61,16 @@ pub struct Args {
     /// Start of the generator that shuffles the images
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().seed)]
     seed: u64,
+}
+
+/// Learning rate, momentum and regularization of the trainer's defaults.
+fn default_sgd() -> (f32, f32, f32) {
+    let Optimizer::Sgd {
+        learning_rate,
+        momentum,
+        l2,
+    } = TrainConfig::default().optimizer;
+    (learning_rate, momentum, l2)
 }
 
 impl Args {

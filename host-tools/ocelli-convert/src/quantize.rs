@@ -1,5 +1,6 @@
 //! From an f32 graph and its calibration to int8: every number that a device needs, and nothing real but the scales.
 
+use ocelli::learn;
 use ocelli_image::{
     Body, Channels, Factor, Model, ModelOp, PaddingRecord, Tensor, WeightPacking, WindowRecord,
 };
@@ -70,32 +71,12 @@ impl Quantization {
     }
 }
 
-/// Multiplier and shift of a positive real factor, `multiplier * 2^(shift - 31)`.
-///
-/// # Source
-/// TensorFlow Lite `QuantizeMultiplier`.
+/// A real factor as the image stores it.
 pub fn quantize_multiplier(factor: f64) -> Factor {
-    if factor <= 0.0 {
-        return Factor {
-            multiplier: 0,
-            shift: 0,
-        };
-    }
-    let (fraction, mut exponent) = libm::frexp(factor);
-    let mut multiplier = (fraction * f64::from(1u32 << 31)).round() as i64;
-    if multiplier == 1 << 31 {
-        multiplier /= 2;
-        exponent += 1;
-    }
-    if exponent < -31 {
-        return Factor {
-            multiplier: 0,
-            shift: 0,
-        };
-    }
+    let (multiplier, shift) = learn::quantize_multiplier(factor);
     Factor {
-        multiplier: multiplier as i32,
-        shift: exponent,
+        multiplier,
+        shift: shift.into(),
     }
 }
 
@@ -469,46 +450,6 @@ mod tests {
         assert_eq!(
             Quantization::of_range(0.0, 6.0).clamp(Clamp::RELU6),
             [-128, 127]
-        );
-    }
-
-    #[test]
-    fn factors_become_a_multiplier_of_at_least_one_half_and_a_shift() {
-        assert_eq!(
-            quantize_multiplier(0.75),
-            Factor {
-                multiplier: 0x6000_0000,
-                shift: 0
-            }
-        );
-        assert_eq!(
-            quantize_multiplier(3.0),
-            Factor {
-                multiplier: 0x6000_0000,
-                shift: 2
-            }
-        );
-        assert_eq!(
-            quantize_multiplier(0.5),
-            Factor {
-                multiplier: 1 << 30,
-                shift: 0
-            }
-        );
-        // Just below one rounds up to 2^31, which is halved.
-        assert_eq!(
-            quantize_multiplier(1.0 - 1e-12),
-            Factor {
-                multiplier: 1 << 30,
-                shift: 1
-            }
-        );
-        assert_eq!(
-            quantize_multiplier(1e-12),
-            Factor {
-                multiplier: 0,
-                shift: 0
-            }
         );
     }
 
