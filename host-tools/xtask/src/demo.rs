@@ -1,18 +1,14 @@
 //! `cargo xtask demo`: from published weights to a network that learns on an emulated microcontroller.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
 
 use crate::program::Ocelli;
-use crate::split::Part;
+use crate::split::{self, Part};
 use crate::thumb::{M4F, Thumb};
-use crate::{fetch, firmware, folder, qemu, repo};
-
-/// Silhouettes per animal that calibrate the network of 96 pixels.
-const CALIBRATED_PER_CLASS: usize = 10;
+use crate::{fetch, firmware, qemu, repo};
 
 /// Runs every step; what the machine does not allow is left out and named at the end.
 pub fn demo() -> Result<()> {
@@ -26,21 +22,20 @@ pub fn demo() -> Result<()> {
         "animal-mnist",
     ];
     fetched.into_iter().try_for_each(fetch::ensure)?;
+    let mut photos = split::photos(Part::Calibrate)?;
     if let Err(error) = fetch::ensure("stamps") {
+        photos.retain(|photo| !photo.starts_with("stamps/"));
         left_out.push(format!(
-            "Tux Paint's photos among those that calibrate (only foolbox's were used): {error:#}"
+            "Tux Paint's photos; {} others calibrated alone: {error:#}",
+            photos.len()
         ));
     }
+    split::copy(&photos, &repo::target().join("demo/photos"))?;
     let ocelli = Ocelli::build()?;
     let emulator = emulator();
     if emulator.is_ok() {
         firmware::emulated(&Thumb::detect(&[M4F])?, "m4")?;
     }
-    let demo = repo::target().join("demo");
-    fs::create_dir_all(&demo)?;
-    folder::photos_of(Part::Calibrate, &demo.join("photos"))?;
-    let animals = repo::assets().join("animal-mnist/train");
-    folder::some_of_each_class(&animals, &demo.join("silhouettes"), CALIBRATED_PER_CLASS)?;
 
     heading("Convert and quantize MobileNetV2, as published with ImageNet weights");
     ocelli.run(
@@ -53,7 +48,7 @@ pub fn demo() -> Result<()> {
     )?;
     heading("The same network for 96 by 96 pixels");
     ocelli.run(
-        "convert target/assets/mobilenet_v2-b0353104.pth --arch mobilenet_v2 --input 96 --calib target/demo/silhouettes \
+        "convert target/assets/mobilenet_v2-b0353104.pth --arch mobilenet_v2 --input 96 --calib target/demo/photos \
          --labels target/assets/imagenet_labels.txt -o target/demo/mnv2-96.ocl",
     )?;
     heading("Teach it ten animals from 2,000 silhouettes; the backbone stays as it is");

@@ -43,7 +43,8 @@ pub fn qemu_dir() -> PathBuf {
     repo::firmware().join("qemu")
 }
 
-/// Builds the program that serves `ocelli verify` on an emulated board, and puts it where `ocelli` looks.
+/// Builds the programs of an emulated board and puts them where `ocelli` and the tests look: the one that serves
+/// `ocelli verify`, which is given back, and the one that fails on purpose.
 pub fn emulated(thumb: &Thumb, board: &str) -> Result<PathBuf> {
     let Some((_, target)) = EMULATED.iter().find(|(name, _)| *name == board) else {
         let known: Vec<&str> = EMULATED.iter().map(|(name, _)| *name).collect();
@@ -56,11 +57,15 @@ pub fn emulated(thumb: &Thumb, board: &str) -> Result<PathBuf> {
         "building the firmware of {board} with {}",
         thumb.describe()
     ));
-    let elf = thumb.build_bin(&qemu_dir(), "device", target)?;
-    let to = repo::target().join(format!("firmware/device-{board}.elf"));
     fs::create_dir_all(repo::target().join("firmware"))?;
-    fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
-    Ok(to)
+    let put = |program: &str| {
+        let elf = thumb.build_bin(&qemu_dir(), program, target)?;
+        let to = repo::target().join(format!("firmware/{program}-{board}.elf"));
+        fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
+        Ok(to)
+    };
+    put("fault")?;
+    put("device")
 }
 
 /// Builds the firmware of a real board.

@@ -8,7 +8,6 @@ mod demo;
 mod elf;
 mod fetch;
 mod firmware;
-mod folder;
 mod program;
 mod progress;
 mod qemu;

@@ -15,8 +15,7 @@ pub struct Ocelli {
 impl Ocelli {
     /// Builds it in release.
     pub fn build() -> Result<Self> {
-        progress::note("building ocelli");
-        shell::run(repo::cargo().args(["build", "--release", "--quiet", "-p", "ocelli-cli"]))?;
+        shell::run(repo::cargo().args(["build", "--release", "-p", "ocelli-cli"]))?;
         let program = repo::cargo_target()
             .join("release")
             .join(format!("ocelli{}", std::env::consts::EXE_SUFFIX));

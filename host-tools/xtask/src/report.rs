@@ -1,24 +1,19 @@
 //! `cargo xtask report`: the figures of the README, measured now.
 
-use std::fs;
-
 use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::program::Ocelli;
-use crate::split::Part;
-use crate::{fetch, folder, repo};
+use crate::split::{self, Part};
+use crate::{fetch, repo};
 
 /// Measures and prints one Markdown table.
 pub fn report() -> Result<()> {
     fetch::ensure_all()?;
     let ocelli = Ocelli::build()?;
     let dir = repo::target().join("report");
-    fs::create_dir_all(&dir)?;
-    folder::photos_of(Part::Calibrate, &dir.join("calibrate"))?;
-    folder::photos_of(Part::Test, &dir.join("test"))?;
-    let animals = repo::assets().join("animal-mnist/train");
-    folder::some_of_each_class(&animals, &dir.join("silhouettes"), 10)?;
+    split::copy(&split::photos(Part::Calibrate)?, &dir.join("calibrate"))?;
+    split::copy(&split::photos(Part::Test)?, &dir.join("test"))?;
 
     let converted = ocelli.json(
         "convert target/assets/mobilenet_v2-b0353104.pth --arch mobilenet_v2 --calib target/report/calibrate \
@@ -26,47 +21,58 @@ pub fn report() -> Result<()> {
     )?;
     ocelli.json(
         "convert target/assets/mobilenet_v2-b0353104.pth --arch mobilenet_v2 --input 96 \
-         --calib target/report/silhouettes -o target/report/mnv2-96.ocl",
+         --calib target/report/calibrate -o target/report/mnv2-96.ocl",
     )?;
-    ocelli.json(
+    let tuned = ocelli.json(
         "tune target/report/mnv2-96.ocl target/assets/animal-mnist/train -o target/report/animals.ocl",
     )?;
     let eval = ocelli.json("eval target/report/animals.ocl target/assets/animal-mnist/test")?;
 
     println!("| figure | value |\n| --- | --- |");
+    let agreement = |figure| format!("/agreement/{figure}");
     row(
-        "int8 top-1 agrees with float, test photos",
+        "photos of the split's test part",
         &converted,
-        "/agreement/agreement",
-    )?;
-    row("test photos", &converted, "/agreement/images")?;
-    row(
-        "logit error, relative to the largest",
-        &converted,
-        "/agreement/logit_error",
+        &agreement("images"),
     )?;
     row(
-        "Animal-MNIST accuracy, int8 head, 2,000 unseen",
+        "of these, int8 and float agree in top-1",
+        &converted,
+        &agreement("agreement"),
+    )?;
+    row(
+        "logit error, relative",
+        &converted,
+        &agreement("logit_error"),
+    )?;
+    row(
+        "Animal-MNIST, 2,000 unseen: accuracy of the int8 head",
         &eval,
         "/accuracy",
     )?;
-    for name in ["224", "96"] {
-        let inspected = ocelli.json(&format!("inspect target/report/mnv2-{name}.ocl"))?;
+    row(
+        "the same before training, on held-out images",
+        &tuned,
+        "/before/accuracy",
+    )?;
+    for side in ["224", "96"] {
+        let inspected = ocelli.json(&format!("inspect target/report/mnv2-{side}.ocl"))?;
         for figure in ["image_bytes", "weight_bytes", "arena_bytes", "macs"] {
-            row(
-                &format!("MobileNetV2 at {name}: {figure}"),
-                &inspected,
-                &format!("/{figure}"),
-            )?;
+            let name = format!("MobileNetV2 at {side}: `{figure}`");
+            row(&name, &inspected, &format!("/{figure}"))?;
         }
     }
     Ok(())
 }
 
-fn row(figure: &str, from: &Value, pointer: &str) -> Result<()> {
-    let value = from
+/// One figure of a program's report; fractions with three digits.
+fn row(name: &str, report: &Value, pointer: &str) -> Result<()> {
+    let value = report
         .pointer(pointer)
-        .with_context(|| format!("ocelli printed no {pointer}: {from}"))?;
-    println!("| {figure} | {value} |");
+        .with_context(|| format!("ocelli printed no {pointer}: {report}"))?;
+    match value.as_f64().filter(|_| value.is_f64()) {
+        Some(fraction) => println!("| {name} | {fraction:.3} |"),
+        None => println!("| {name} | {value} |"),
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
@@ -89,6 +89,20 @@ pub fn photos(part: Part) -> Result<Vec<String>> {
     let all = parse(&text).with_context(|| repo::shown(&path))?;
     let of_part = all.into_iter().filter(|(found, _)| *found == part);
     Ok(of_part.map(|(_, photo)| photo).collect())
+}
+
+/// Copies photos into one folder, emptied before.
+pub fn copy(photos: &[String], to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to).with_context(|| format!("cannot remove {}", to.display()))?;
+    }
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for photo in photos {
+        let from = repo::assets().join(photo);
+        fs::copy(&from, to.join(photo.replace('/', "-")))
+            .with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    Ok(())
 }
 
 fn parse(text: &str) -> Result<Vec<(Part, String)>> {

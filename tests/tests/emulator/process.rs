@@ -1,0 +1,128 @@
+//! The programs that the tests start: the emulator, with a time limit, and `ocelli`.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How long a board may run. All of them take a few seconds.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// The folder of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The emulator with a program of the emulated M4.
+///
+/// # Panics
+/// Where the program has not been built.
+pub fn emulator(program: &str) -> Command {
+    let elf = repository().join(format!("target/firmware/{program}-m4.elf"));
+    let elf = elf
+        .canonicalize()
+        .unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask firmware`", elf.display()));
+    let mut command = Command::new(qemu());
+    command
+        .args(["-machine", "mps2-an386"])
+        .args(["-display", "none", "-monitor", "none"])
+        .arg("-kernel")
+        .arg(elf);
+    command
+}
+
+/// The emulator's own program.
+pub fn qemu() -> PathBuf {
+    let named = std::env::var_os("OCELLI_QEMU").filter(|path| !path.is_empty());
+    named.map_or_else(|| "qemu-system-arm".into(), PathBuf::from)
+}
+
+/// A running emulator, ended when dropped or when its time is over.
+pub struct Emulator(Arc<Mutex<Child>>);
+
+impl Emulator {
+    /// Starts it.
+    ///
+    /// # Panics
+    /// Where there is no such emulator.
+    pub fn start(command: &mut Command) -> Self {
+        let child = command.spawn().unwrap_or_else(|error| {
+            let qemu = qemu();
+            panic!(
+                "{}: {error}: install QEMU or name it in OCELLI_QEMU, and run `cargo xtask firmware`; \
+                 `cargo xtask test` does both",
+                qemu.display()
+            )
+        });
+        let child = Arc::new(Mutex::new(child));
+        let emulator = Self(child.clone());
+        // Whoever waits for words of a killed emulator gets the end of the stream.
+        thread::spawn(move || {
+            thread::sleep(TIME_LIMIT);
+            drop(Self(child));
+        });
+        emulator
+    }
+
+    /// The process.
+    pub fn child(&self) -> MutexGuard<'_, Child> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its exit code, when it has ended; `None` where it had to be killed.
+    pub fn end(&self) -> Option<i32> {
+        loop {
+            if let Some(status) = self.child().try_wait().expect("a status") {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child().kill();
+        let _ = self.child().wait();
+    }
+}
+
+/// Runs a program of the board that talks to nobody: its exit code and its text.
+pub fn run(program: &str, argument: &str) -> (Option<i32>, String) {
+    let emulator = Emulator::start(
+        emulator(program)
+            .args(["-serial", "none", "-append", argument])
+            .args(["-chardev", "stdio,id=text,signal=off"])
+            .args(["-semihosting-config", "enable=on,chardev=text"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    );
+    let pipe = emulator.child().stdout.take();
+    let mut text = Vec::new();
+    pipe.expect("a pipe").read_to_end(&mut text).expect("text");
+    let text = String::from_utf8_lossy(&text).replace('\0', "");
+    (emulator.end(), text)
+}
+
+/// The program `ocelli`, built from these sources.
+pub fn ocelli() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "-p", "ocelli-cli", "--bin", "ocelli"])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(repository())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo");
+    assert!(built.status.success(), "ocelli is built");
+    let messages = String::from_utf8_lossy(&built.stdout);
+    let message = |line| serde_json::from_str::<serde_json::Value>(line).expect("a message");
+    let program = messages
+        .lines()
+        .map(message)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    program.expect("an executable")
+}
