@@ -23,6 +23,10 @@ pub fn report() -> Result<()> {
         "convert target/assets/mobilenet_v2-b0353104.pth --arch mobilenet_v2 --input 96 \
          --calib target/report/calibrate -o target/report/mnv2-96.ocl",
     )?;
+    let layers = ocelli.json(
+        "convert target/assets/mobilenet_v2-b0353104.pth --arch mobilenet_v2 --calib target/report/calibrate \
+         --plan layers -o target/report/mnv2-224-layers.ocl",
+    )?;
     let tuned = ocelli.json(
         "tune target/report/mnv2-96.ocl target/assets/animal-mnist/train -o target/report/animals.ocl",
     )?;
@@ -62,6 +66,11 @@ pub fn report() -> Result<()> {
             row(&name, &inspected, &format!("/{figure}"))?;
         }
     }
+    row(
+        "MobileNetV2 at 224, `--plan layers`: `arena_bytes`",
+        &layers,
+        "/arena_bytes",
+    )?;
     Ok(())
 }
 
