@@ -150,6 +150,20 @@ pub enum ImportError {
         /// What is wrong with it, and what to do.
         why: String,
     },
+    /// An operator of a TensorFlow Lite file that cannot be taken over.
+    #[error("{}: operator {at} ({kind}), tensor `{tensor}` {why}", path.display())]
+    Operator {
+        /// The file.
+        path: PathBuf,
+        /// The operator's place in the file's list.
+        at: usize,
+        /// Its kind.
+        kind: String,
+        /// The name of the tensor in question.
+        tensor: String,
+        /// What is wrong with it, what is supported and what to do.
+        why: String,
+    },
     /// A tensor of the file holds a value that is no finite number.
     #[error("{}: tensor `{tensor}` holds {value} at element {at}; weights must be finite", path.display())]
     NotFinite {
