@@ -75,7 +75,7 @@ def zero():
     return int(random.choice([-128, 127, 0]) if random.integers(4) == 0 else random.integers(-90, 91))
 
 
-def side(low=1, high=7):
+def side(low=1, high=5):
     return int(random.integers(low, high + 1))
 
 
@@ -141,7 +141,7 @@ def convolution(depthwise=False, point=False):
 
 
 def dense():
-    inputs, count = side(1, 60), side(2, 9)
+    inputs, count = side(1, 30), side(2, 6)
     net, in_scale = Net(), scale()
     x = net.tensor([1, inputs], in_scale, zero())
     read, y = weighted(net, x, [count, inputs], in_scale, count, 0, [1, count], inputs, random.integers(2))
@@ -162,7 +162,7 @@ def addition():
 
 
 def pool(builtin):
-    net, h, w, c = Net(), side(2, 9), side(2, 9), side()
+    net, h, w, c = Net(), side(2, 7), side(2, 7), side()
     filter, stride, _, padding, made = window(h, w, False)
     s, z = scale(), zero()
     x, y = net.tensor([1, h, w, c], s, z), net.tensor([1, *made, c], s, z)
@@ -173,7 +173,7 @@ def pool(builtin):
 
 
 def mean():
-    net, h, w, c, keep = Net(), side(1, 12), side(1, 12), side(), bool(random.integers(2))
+    net, h, w, c, keep = Net(), side(1, 9), side(1, 9), side(), bool(random.integers(2))
     s, z = scale(), zero()
     x = net.tensor([1, h, w, c], s, z)
     axes = [np.array(axes, np.int32) for axes in ([1, 2], [2, 1], [-3, -2])][random.integers(3)]
@@ -333,19 +333,19 @@ def wide():
 
 
 makers = [
-    ("convolution", convolution, 24),
-    ("pointwise", lambda: convolution(point=True), 8),
-    ("depthwise", lambda: convolution(depthwise=True), 24),
-    ("dense", dense, 12),
-    ("addition", addition, 8),
-    ("average pool", lambda: pool(Op.AVERAGE_POOL_2D), 8),
-    ("max pool", lambda: pool(Op.MAX_POOL_2D), 8),
-    ("mean", mean, 12),
-    ("pad", pad, 4),
+    ("convolution", convolution, 12),
+    ("pointwise", lambda: convolution(point=True), 6),
+    ("depthwise", lambda: convolution(depthwise=True), 12),
+    ("dense", dense, 8),
+    ("addition", addition, 4),
+    ("average pool", lambda: pool(Op.AVERAGE_POOL_2D), 5),
+    ("max pool", lambda: pool(Op.MAX_POOL_2D), 5),
+    ("mean", mean, 8),
+    ("pad", pad, 3),
     ("relu", lambda: relu(Op.RELU), 4),
     ("relu6", lambda: relu(Op.RELU6), 4),
     ("softmax", softmax, 4),
-    ("views", views, 4),
+    ("views", views, 3),
 ]
 cases = [equal(f"{name} {at}", make()) for name, make, count in makers for at in range(count)]
 cases += [dict(kind="refused", name=name, says=says, file=net.bytes().hex()) for name, net, says in refused()]

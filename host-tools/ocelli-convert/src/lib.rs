@@ -22,7 +22,7 @@ pub mod quantize;
 pub mod tflite;
 pub mod weights;
 
-pub use convert::{Conversion, ConvertOptions, Progress, convert};
+pub use convert::{Conversion, ConvertOptions, Progress, convert, convert_tflite};
 pub use error::{
     ConvertError, GraphError, ImportError, InputError, PassError, PlanError, QuantizeError,
 };

@@ -1,6 +1,7 @@
 //! Operators as ops of the image, with the numbers that TensorFlow Lite Micro prepares for them.
 
 use ocelli_image::{Body, Channels, Factor, PaddingRecord, WindowRecord};
+use ocelli_kernels::Requant;
 
 use super::flatbuffer::{Damage, Number};
 use super::schema::{Operator, builtin};
@@ -10,6 +11,9 @@ use crate::quantize::{quantize_multiplier, softmax};
 
 /// Classes from which on TensorFlow Lite Micro's softmax shifts by more bits than a number has.
 const MAX_SOFTMAX: usize = 511;
+
+/// Biases from here on leave little room for sums of products.
+const LARGE_BIAS: i64 = 1 << 29;
 
 /// `Padding_SAME` of the schema.
 const SAME: u8 = 0;
@@ -177,13 +181,14 @@ impl Importer<'_> {
                 bias.len()
             ));
         }
-        let mut sum = vec![0i64; count];
+        let mut sums = vec![Sums::default(); count];
         for (at, &code) in codes.iter().enumerate() {
             let channel = match layout {
                 Layout::Rows => at / (codes.len() / count),
                 Layout::Columns => at % count,
             };
-            sum[channel] += i64::from(code);
+            sums[channel].weights += i64::from(code);
+            sums[channel].dead &= code == 0;
         }
         let mut channels = Channels {
             weights: codes,
@@ -193,14 +198,19 @@ impl Importer<'_> {
             clamp,
             weight_scale: weights.scale.clone(),
         };
-        for ((bias, sum), &scale) in bias.into_iter().zip(sum).zip(&weights.scale) {
-            let folded = i64::from(bias) - i64::from(input.zero_point) * sum;
-            let Ok(folded) = i32::try_from(folded) else {
+        for (channel, (bias, sum)) in bias.into_iter().zip(sums).enumerate() {
+            let scale = &mut channels.weight_scale[channel];
+            let real = f64::from(input.scale) * f64::from(*scale) / f64::from(output.scale);
+            let mut factor = factor(real)?;
+            let mut bias = i64::from(bias) - i64::from(input.zero_point) * sum.weights;
+            if sum.dead && bias.abs() >= LARGE_BIAS && factor.shift <= 0 {
+                (bias, factor) = small_constant(bias as i32, factor);
+                *scale = output.scale / (2.0 * input.scale);
+            }
+            let Ok(bias) = i32::try_from(bias) else {
                 return refuse(format!("has bias {bias}, too large for sums in 32 bits"));
             };
-            let real = f64::from(input.scale) * f64::from(scale) / f64::from(output.scale);
-            let factor = factor(real)?;
-            channels.bias.push(folded);
+            channels.bias.push(bias);
             channels.multiplier.push(factor.multiplier);
             channels.shift.push(factor.shift as i8);
         }
@@ -347,6 +357,38 @@ impl Importer<'_> {
         };
         Ok((body, [place; 2]))
     }
+}
+
+/// What the weights of a channel come to.
+#[derive(Clone, Copy)]
+struct Sums {
+    weights: i64,
+    /// Whether all are 0.
+    dead: bool,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Sums {
+            weights: 0,
+            dead: true,
+        }
+    }
+}
+
+/// The constant of a channel without weights, as another bias with a factor of 1/2.
+///
+/// Training leaves such channels; converters then spread the bias over nearly all of 32 bits, which leaves no room for
+/// sums. The code that comes out is the same.
+fn small_constant(bias: i32, factor: Factor) -> (i64, Factor) {
+    let Factor { multiplier, shift } = factor;
+    let constant = Requant { multiplier, shift }.apply(bias);
+    // Beyond 512 steps from the zero point, all codes are the last one.
+    let half = Factor {
+        multiplier: 1 << 30,
+        shift: 0,
+    };
+    (2 * i64::from(constant.clamp(-512, 512)), half)
 }
 
 /// Where the weights of an output channel lie.
