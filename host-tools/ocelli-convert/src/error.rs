@@ -135,7 +135,7 @@ pub enum ImportError {
     },
     /// The file's kind is not known.
     #[error(
-        "{}: not a weights file that can be read (supported: PyTorch state dicts .pth/.pt, zip or legacy pickle; .safetensors)",
+        "{}: not a weights file that can be read (supported: PyTorch state dicts .pth/.pt, zip or legacy pickle; .safetensors; and int8 .tflite files, by their content)",
         path.display()
     )]
     UnknownFormat {

@@ -5,8 +5,8 @@
 //! QUANTIZE and DEQUANTIZE are left out, and the codes inside are the model's input and output. Operators that only look
 //! at the same codes in another shape (RESHAPE, SQUEEZE, and what computes a shape for them) are left out too.
 //!
-//! Files are read by a small checked reader of our own ([`flatbuffer`]'s documentation says why), so that a damaged or
-//! hostile one is an error and never a panic.
+//! Files are read by a small checked reader of FlatBuffers instead of generated code, which is large and full of `unsafe`;
+//! a damaged or hostile file is an error and never a panic.
 
 mod flatbuffer;
 mod op;

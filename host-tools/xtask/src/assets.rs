@@ -7,7 +7,7 @@ pub enum Source {
     Wheel(Package),
     /// A Debian package.
     Debian(Package),
-    /// A crate of crates.io, got by `cargo info` without being built.
+    /// A crate, got by `cargo info` without being built.
     Crate(Package),
 }
 

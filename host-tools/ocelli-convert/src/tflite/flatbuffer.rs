@@ -10,12 +10,12 @@
 
 use std::fmt;
 
-/// What is wrong with the bytes, and where.
+/// Something that the file refers to and does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damage {
-    /// What should be there.
+    /// What it is, as in "vector at byte".
     pub what: &'static str,
-    /// Byte of the file.
+    /// Its place or number.
     pub at: usize,
 }
 
@@ -24,7 +24,7 @@ impl fmt::Display for Damage {
         let Damage { what, at } = self;
         write!(
             f,
-            "the file is damaged or cut short: byte {at} should be in {what}; copy it again"
+            "the file is damaged or cut short: there is no {what} {at}; copy it again"
         )
     }
 }
@@ -66,7 +66,7 @@ impl<'f> Table<'f> {
     }
 
     fn new(file: &'f [u8], at: usize) -> Result<Self, Damage> {
-        let what = "a table";
+        let what = "table at byte";
         let back: i32 = number(file, at, what)?;
         let vtable = (at as i64).checked_sub(back.into());
         let vtable = vtable.and_then(|vtable| usize::try_from(vtable).ok());
@@ -94,7 +94,7 @@ impl<'f> Table<'f> {
     /// A number, or its default.
     pub fn number<T: Number>(&self, field: usize, default: T) -> Result<T, Damage> {
         self.place(field)
-            .map_or(Ok(default), |at| number(self.file, at, "a table's number"))
+            .map_or(Ok(default), |at| number(self.file, at, "number at byte"))
     }
 
     /// A table that this one refers to.
@@ -131,7 +131,7 @@ impl<'f> Table<'f> {
     pub fn text(&self, field: usize) -> Result<&'f str, Damage> {
         let bytes = self.bytes(field)?;
         let at = self.place(field).unwrap_or(self.at);
-        let what = "a text of UTF-8";
+        let what = "text of UTF-8 at byte";
         std::str::from_utf8(bytes).map_err(|_| Damage { what, at })
     }
 
@@ -140,7 +140,7 @@ impl<'f> Table<'f> {
         let Some(place) = self.place(field) else {
             return Ok(None);
         };
-        let what = "a vector";
+        let what = "vector at byte";
         let at = follow(self.file, place)?;
         let count: u32 = number(self.file, at, what)?;
         let from = at + 4;
@@ -160,7 +160,7 @@ fn number<T: Number>(file: &[u8], at: usize, what: &'static str) -> Result<T, Da
 
 /// The place that the reference at `at` names.
 fn follow(file: &[u8], at: usize) -> Result<usize, Damage> {
-    let what = "a reference";
+    let what = "reference at byte";
     let distance: u32 = number(file, at, what)?;
     at.checked_add(distance as usize).ok_or(Damage { what, at })
 }
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(Table::root(&file).unwrap().bytes(1), Ok(&[][..]));
         file[27] = 4;
         let at = 27;
-        let what = "a vector";
+        let what = "vector at byte";
         assert_eq!(
             Table::root(&file).unwrap().bytes(1),
             Err(Damage { what, at })
@@ -210,7 +210,7 @@ mod tests {
         let mut file = FILE;
         file[16] = 17;
         let at = 16;
-        let what = "a table";
+        let what = "table at byte";
         assert_eq!(Table::root(&file).err(), Some(Damage { what, at }));
     }
 }

