@@ -1,36 +1,46 @@
 //! `ocelli convert`: a pretrained network becomes a model image.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
+use ocelli::Tensor;
 use ocelli_convert::arch::Arch;
 use ocelli_convert::calibrate::RangeMethod;
 use ocelli_convert::compare::Comparison;
 use ocelli_convert::plan::{PlanKind, weight_reads};
 use ocelli_convert::quantize::QuantizeOptions;
-use ocelli_convert::{Conversion, ConvertOptions, Progress, convert};
+use ocelli_convert::{ConvertOptions, Progress, convert, convert_tflite, tflite};
+use ocelli_image::{ImageBuffer, Model};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::file;
 use crate::table::Table;
 
+/// Height and width of the input, where nothing else is said.
+const DEFAULT_INPUT: (usize, usize) = (224, 224);
+
 /// Turn a pretrained network into a model image
 ///
-/// Reads weights (a PyTorch state dict: .pth, legacy pickle or zip, or .safetensors, with torchvision's or timm's names),
+/// A TensorFlow Lite file (.tflite) that is int8 is taken over as it is: the image gives the codes of TensorFlow Lite
+/// Micro, every one. Only --labels and --plan apply to it.
+///
+/// Otherwise reads weights (a PyTorch state dict: .pth, legacy pickle or zip, or .safetensors, with torchvision's or timm's names),
 /// folds batch norm, equalizes channels, quantizes to int8 with a scale per weight channel from the values that the
 /// calibration images cause, plans memory, proves the plan on shadow memory, and writes the image. Prints what
 /// quantization did to each op (signal-to-noise ratio of its output, everything before it in int8 as well) and what the
 /// model costs a device.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2.ocl --arch mobilenet_v2 --calib photos --labels imagenet_labels.txt\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2-96.ocl --arch mobilenet_v2 --input 96 --calib photos --json"
+    after_help = "Example:\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2.ocl --arch mobilenet_v2 --calib photos --labels imagenet_labels.txt\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2-96.ocl --arch mobilenet_v2 --input 96 --calib photos --json\n  ocelli convert person_detect.tflite -o person.ocl"
 )]
 pub struct Args {
-    /// The file of weights
+    /// The file of weights, or the int8 .tflite file
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
     /// The model image to write
@@ -38,13 +48,13 @@ pub struct Args {
     output: PathBuf,
     /// The architecture of the weights, with its width multiplier if it is not 1: mobilenet_v2:0.35
     #[arg(long, value_name = "NAME[:WIDTH]")]
-    arch: String,
-    /// Height and width of the network's input
-    #[arg(long, value_name = "H[xW]", default_value = "224", value_parser = parse_input)]
-    input: (usize, usize),
+    arch: Option<String>,
+    /// Height and width of the network's input [default: 224]
+    #[arg(long, value_name = "H[xW]", value_parser = parse_input)]
+    input: Option<(usize, usize)>,
     /// A folder of images like those that the network will see (some dozens, in folders or not)
     #[arg(long, value_name = "DIR")]
-    calib: PathBuf,
+    calib: Option<PathBuf>,
     /// Number of classes; where it is not that of the weights, the classifier is new and has yet to be tuned
     #[arg(long, value_name = "N")]
     classes: Option<usize>,
@@ -54,9 +64,9 @@ pub struct Args {
     /// A folder of other images, on which the decisions of int8 and float network are compared
     #[arg(long, value_name = "DIR")]
     agreement: Option<PathBuf>,
-    /// How the ranges of activations are chosen
-    #[arg(long, value_enum, default_value_t = Range::Mse)]
-    range: Range,
+    /// How the ranges of activations are chosen [default: mse]
+    #[arg(long, value_enum)]
+    range: Option<Range>,
     /// Leave the channels as they are
     #[arg(long)]
     no_equalize: bool,
@@ -94,25 +104,76 @@ fn parse_input(text: &str) -> Result<(usize, usize), String> {
 /// Runs the command.
 pub fn run(args: &Args, console: &Console) -> Result<()> {
     file::check(&args.output)?;
+    let plan = match args.plan {
+        Plan::Small => PlanKind::Small,
+        Plan::Layers => PlanKind::Layers,
+    };
+    let (report, image) = if is_tflite(&args.source)? {
+        from_tflite(args, plan)?
+    } else {
+        from_weights(args, plan, console)?
+    };
+    file::write(&args.output, image.bytes())?;
+    console.print(&report)
+}
+
+/// Whether the file says so itself.
+fn is_tflite(path: &Path) -> Result<bool> {
+    let named = || path.display().to_string();
+    let mut start = Vec::new();
+    let file = File::open(path).with_context(named)?;
+    file.take(8).read_to_end(&mut start).with_context(named)?;
+    Ok(tflite::is_tflite(&start))
+}
+
+fn from_tflite(args: &Args, plan: PlanKind) -> Result<(Report, ImageBuffer)> {
+    let given = [
+        ("--arch", args.arch.is_some()),
+        ("--input", args.input.is_some()),
+        ("--calib", args.calib.is_some()),
+        ("--classes", args.classes.is_some()),
+        ("--agreement", args.agreement.is_some()),
+        ("--range", args.range.is_some()),
+        ("--no-equalize", args.no_equalize),
+        ("--no-bias-correction", args.no_bias_correction),
+    ];
+    if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
+        bail!(
+            "{}: a .tflite file has its network and its numbers already: leave out {option}",
+            args.source.display()
+        );
+    }
+    let (model, image) = convert_tflite(&args.source, args.labels.as_deref(), plan)?;
+    Ok((Report::new(args, &model, &image)?, image))
+}
+
+fn from_weights(args: &Args, plan: PlanKind, console: &Console) -> Result<(Report, ImageBuffer)> {
+    let needed = |option: &str| {
+        format!(
+            "{}: weights need {option} (see `ocelli convert --help`)",
+            args.source.display()
+        )
+    };
+    let arch = args.arch.as_ref();
+    let arch = arch.with_context(|| needed("--arch, the architecture that they are of"))?;
+    let calibration = args.calib.clone();
     let options = ConvertOptions {
-        arch: Arch::parse(&args.arch)?,
-        input: args.input,
+        arch: Arch::parse(arch)?,
+        input: args.input.unwrap_or(DEFAULT_INPUT),
         classes: args.classes,
-        calibration: args.calib.clone(),
+        calibration: calibration
+            .with_context(|| needed("--calib, a folder of images to calibrate on"))?,
         labels: args.labels.clone(),
         agreement: args.agreement.clone(),
         equalize: !args.no_equalize,
         quantize: QuantizeOptions {
             range: match args.range {
-                Range::Mse => RangeMethod::MeanSquaredError,
-                Range::Minmax => RangeMethod::MinMax,
+                None | Some(Range::Mse) => RangeMethod::MeanSquaredError,
+                Some(Range::Minmax) => RangeMethod::MinMax,
             },
             bias_correction: !args.no_bias_correction,
         },
-        plan: match args.plan {
-            Plan::Small => PlanKind::Small,
-            Plan::Layers => PlanKind::Layers,
-        },
+        plan,
     };
     let bars = Bars {
         console,
@@ -121,9 +182,16 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     let conversion = convert(&args.source, &options, &bars)
         .with_context(|| args.source.display().to_string())?;
     bars.finish();
-    let report = Report::new(args, &conversion)?;
-    file::write(&args.output, conversion.image.bytes())?;
-    console.print(&report)
+    if conversion.noise.ops.len() != conversion.model.ops.len() {
+        bail!("no image to measure noise on");
+    }
+    let mut report = Report::new(args, &conversion.model, &conversion.image)?;
+    for (op, noise) in report.ops.iter_mut().zip(&conversion.noise.ops) {
+        op.sqnr_db = Some(noise.decibels());
+    }
+    report.calibration_images = Some(conversion.calibration_pictures);
+    report.agreement = conversion.agreement.as_ref().map(Agreement::new);
+    Ok((report, conversion.image))
 }
 
 /// A bar for the stage that runs.
@@ -159,10 +227,13 @@ impl Progress for Bars<'_> {
 struct Report {
     source: PathBuf,
     output: PathBuf,
-    arch: String,
+    /// Of weights only.
+    arch: Option<String>,
     input: [usize; 3],
+    /// Codes of the output.
     classes: usize,
-    calibration_images: usize,
+    /// Of a network that was quantized here only, as the noise of its ops.
+    calibration_images: Option<usize>,
     ops: Vec<OpReport>,
     image_bytes: usize,
     weight_bytes: usize,
@@ -179,7 +250,7 @@ struct OpReport {
     kind: &'static str,
     output: [usize; 3],
     macs: u64,
-    sqnr_db: f64,
+    sqnr_db: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -192,50 +263,43 @@ struct Agreement {
 }
 
 impl Report {
-    fn new(args: &Args, conversion: &Conversion) -> Result<Self> {
-        let Conversion {
-            graph,
-            model,
-            image,
-            noise,
-            ..
-        } = conversion;
+    /// What can be said of any image; the rest is for networks that were quantized here.
+    fn new(args: &Args, model: &Model, image: &ImageBuffer) -> Result<Self> {
         let parsed = image.parse()?;
-        let shape = graph.input_shape();
-        let ops = graph
-            .nodes
-            .iter()
-            .zip(&model.ops)
-            .zip(&noise.ops)
-            .map(|((node, op), noise)| {
-                let output = graph.shape(node.output);
+        let extents = |tensor: &Tensor| [tensor.h, tensor.w, tensor.c];
+        let names = model.names.iter().skip(model.tensors.len());
+        let outputs = model.tensors.iter().skip(1);
+        let ops = model.ops.iter().zip(outputs).zip(names);
+        let ops: Vec<OpReport> = ops
+            .map(|((op, output), name)| {
+                let channels = op.body.channels();
+                let weights = channels.map_or(0, |channels| channels.weights.len());
                 OpReport {
-                    name: node.name.clone(),
+                    name: name.clone(),
                     kind: op.body.kind().name(),
-                    output: [output.h, output.w, output.c],
-                    macs: graph.node_macs(node),
-                    sqnr_db: noise.decibels(),
+                    output: extents(output),
+                    // Each weight is used once for each pixel of the output, whatever the kind.
+                    macs: weights as u64 * (output.h * output.w) as u64,
+                    sqnr_db: None,
                 }
-            });
-        if noise.ops.len() != graph.nodes.len() {
-            bail!("no image to measure noise on");
-        }
+            })
+            .collect();
         let channels = model.ops.iter().filter_map(|op| op.body.channels());
         Ok(Report {
             source: args.source.clone(),
             output: args.output.clone(),
             arch: args.arch.clone(),
-            input: [shape.h, shape.w, shape.c],
-            classes: graph.output_shape().elems(),
-            calibration_images: conversion.calibration_pictures,
-            ops: ops.collect(),
+            input: extents(&parsed.input()),
+            classes: parsed.output().elems(),
+            calibration_images: None,
             image_bytes: image.bytes().len(),
             weight_bytes: channels.map(|channels| channels.weights.len()).sum(),
             arena_bytes: ocelli::arena_bytes(&parsed),
-            macs: graph.macs(),
+            macs: ops.iter().map(|op| op.macs).sum(),
+            ops,
             segments: model.segments.len(),
             weight_reads: weight_reads(model),
-            agreement: conversion.agreement.as_ref().map(Agreement::new),
+            agreement: None,
         })
     }
 }
@@ -257,28 +321,36 @@ impl Agreement {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(["op", "<name", "<kind", "<output", "MACs", "SQNR dB"]);
+        let quantized = self.calibration_images.is_some();
+        let titles = ["op", "<name", "<kind", "<output", "MACs", "SQNR dB"];
+        let columns = if quantized { 6 } else { 5 };
+        let mut table = Table::new(titles.into_iter().take(columns));
         for (at, op) in self.ops.iter().enumerate() {
             let [h, w, c] = op.output;
-            table.row([
+            let cells = [
                 at.to_string(),
                 op.name.clone(),
                 op.kind.to_string(),
                 format!("{h}x{w}x{c}"),
                 op.macs.to_string(),
-                format!("{:.1}", op.sqnr_db),
-            ]);
+                op.sqnr_db
+                    .map_or(String::new(), |sqnr| format!("{sqnr:.1}")),
+            ];
+            table.row(cells.into_iter().take(columns));
         }
         writeln!(f, "{table}")?;
         let [h, w, c] = self.input;
+        let network = self.arch.as_deref().unwrap_or("int8 network");
         writeln!(
             f,
-            "{}: {} at {h}x{w}x{c}, {} classes",
+            "{}: {network} at {h}x{w}x{c}, {} classes",
             self.output.display(),
-            self.arch,
             self.classes
         )?;
-        writeln!(f, "calibrated on {} images", self.calibration_images)?;
+        match self.calibration_images {
+            Some(images) => writeln!(f, "calibrated on {images} images")?,
+            None => writeln!(f, "every code as in {}", self.source.display())?,
+        }
         writeln!(f, "image_bytes   {:>11}", self.image_bytes)?;
         writeln!(f, "weight_bytes  {:>11}", self.weight_bytes)?;
         writeln!(

@@ -1,14 +1,15 @@
-//! The whole way: weights file in, model image out.
+//! The whole way: weights or a quantized network in, model image out.
 
 use std::path::{Path, PathBuf};
 
+use ocelli::{KernelTable, Session};
 use ocelli_image::{ImageBuffer, Model, PreprocessRecord, ResizeFilter};
 use rayon::prelude::*;
 use zerocopy::little_endian::{F32, U16};
 
 use crate::arch::Arch;
 use crate::calibrate::{calibrate, channel_peaks};
-use crate::compare::{Comparison, compare};
+use crate::compare::{Arena, Comparison, compare};
 use crate::dataset::pictures_below;
 use crate::equalize::equalize;
 use crate::error::ConvertError;
@@ -18,7 +19,7 @@ use crate::passes::canonicalize;
 use crate::plan::{PlanKind, plan};
 use crate::preprocess::{Filter, Preprocess, load_image};
 use crate::quantize::{Quantization, QuantizeOptions, quantize};
-use crate::weights;
+use crate::{tflite, weights};
 
 /// Pictures on which each op's noise is measured: the first ones of those that calibrate.
 const NOISE_PICTURES: usize = 8;
@@ -150,6 +151,31 @@ pub fn convert(
         noise,
         agreement,
     })
+}
+
+/// The way of a file that is int8 already: taken over as it is and planned.
+///
+/// # Errors
+/// [`ConvertError`] for a file that [`tflite::import`] refuses, labels that do not fit, or an image that cannot run.
+pub fn convert_tflite(
+    source: &Path,
+    labels: Option<&Path>,
+    kind: PlanKind,
+) -> Result<(Model, ImageBuffer), ConvertError> {
+    let mut model = tflite::import(source)?;
+    if let Some(path) = labels {
+        let classes = model.tensors.last().map_or(0, |output| output.elems());
+        model.labels = read_labels(path, classes)?;
+    }
+    let model = plan(model, kind)?;
+    let image = model.encode()?;
+    let parsed = image
+        .parse()
+        .map_err(|error| ConvertError::Load(error.to_string()))?;
+    let mut arena = Arena::new(&parsed);
+    Session::new(&parsed, arena.bytes(), &KernelTable::all())
+        .map_err(|error| ConvertError::Load(error.to_string()))?;
+    Ok((model, image))
 }
 
 /// The pixels of all pictures below a folder.

@@ -135,7 +135,7 @@ pub enum ImportError {
     },
     /// The file's kind is not known.
     #[error(
-        "{}: not a weights file that can be read (supported: PyTorch state dicts .pth/.pt, zip or legacy pickle; .safetensors)",
+        "{}: not a weights file that can be read (supported: PyTorch state dicts .pth/.pt, zip or legacy pickle; .safetensors; and int8 .tflite files, by their content)",
         path.display()
     )]
     UnknownFormat {
@@ -148,6 +148,20 @@ pub enum ImportError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it, and what to do.
+        why: String,
+    },
+    /// An operator of a TensorFlow Lite file that cannot be taken over.
+    #[error("{}: operator {at} ({kind}), tensor `{tensor}` {why}", path.display())]
+    Operator {
+        /// The file.
+        path: PathBuf,
+        /// The operator's place in the file's list.
+        at: usize,
+        /// Its kind.
+        kind: String,
+        /// The name of the tensor in question.
+        tensor: String,
+        /// What is wrong with it, what is supported and what to do.
         why: String,
     },
     /// A tensor of the file holds a value that is no finite number.

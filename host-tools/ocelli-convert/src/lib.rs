@@ -2,7 +2,8 @@
 //!
 //! Each stage is one function from one type to the next: [`weights::load`] reads a file into a state dict,
 //! [`arch::Arch::build`] gives it the form of a [`graph::Graph`], and [`passes::canonicalize`] brings that into the few
-//! ops that devices run. [`interpreter::Interpreter`] runs a graph in f32 at any point of the way.
+//! ops that devices run. [`interpreter::Interpreter`] runs a graph in f32 at any point of the way. A file that is int8
+//! already, [`tflite::import`] takes over as it is.
 #![forbid(unsafe_code)]
 
 pub mod arch;
@@ -18,9 +19,10 @@ pub mod passes;
 pub mod plan;
 pub mod preprocess;
 pub mod quantize;
+pub mod tflite;
 pub mod weights;
 
-pub use convert::{Conversion, ConvertOptions, Progress, convert};
+pub use convert::{Conversion, ConvertOptions, Progress, convert, convert_tflite};
 pub use error::{
     ConvertError, GraphError, ImportError, InputError, PassError, PlanError, QuantizeError,
 };

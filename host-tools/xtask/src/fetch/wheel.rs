@@ -1,15 +1,15 @@
 //! Reading members of a Python wheel, which is a zip archive.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use zip::ZipArchive;
 
 /// An open wheel.
-pub struct Wheel {
-    archive: ZipArchive<BufReader<File>>,
+pub struct Wheel<R = BufReader<File>> {
+    archive: ZipArchive<R>,
     name: String,
 }
 
@@ -22,7 +22,9 @@ impl Wheel {
             .with_context(|| format!("{name} is not a wheel"))?;
         Ok(Self { archive, name })
     }
+}
 
+impl<R: Read + Seek> Wheel<R> {
     /// One member, unpacked.
     pub fn read(&mut self, member: &str) -> Result<Vec<u8>> {
         let mut file = self
@@ -33,6 +35,14 @@ impl Wheel {
         file.read_to_end(&mut bytes)
             .with_context(|| format!("{member} in {} is damaged", self.name))?;
         Ok(bytes)
+    }
+
+    /// One member of an archive that is itself a member.
+    pub fn read_nested(&mut self, inner: &str, member: &str) -> Result<Vec<u8>> {
+        let name = format!("{inner} in {}", self.name);
+        let archive = ZipArchive::new(Cursor::new(self.read(inner)?))
+            .with_context(|| format!("{name} is not a zip archive"))?;
+        Wheel { archive, name }.read(member)
     }
 
     /// The members whose paths start so.

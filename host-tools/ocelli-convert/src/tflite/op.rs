@@ -1,0 +1,522 @@
+//! Operators as ops of the image, with the numbers that TensorFlow Lite Micro prepares for them.
+
+use ocelli_image::{Body, Channels, Factor, PaddingRecord, WindowRecord};
+use ocelli_kernels::Requant;
+
+use super::flatbuffer::{Damage, Number};
+use super::schema::{Operator, builtin};
+use super::tensor::{Activation, Weights, activation, integers, weights};
+use super::{Importer, Refusal, SUPPORTED, refuse, refuse_tensor};
+use crate::quantize::{quantize_multiplier, softmax};
+
+/// Classes from which on TensorFlow Lite Micro's softmax shifts by more bits than a number has.
+const MAX_SOFTMAX: usize = 511;
+
+/// Biases from here on leave little room for sums of products.
+const LARGE_BIAS: i64 = 1 << 29;
+
+/// `Padding_SAME` of the schema.
+const SAME: u8 = 0;
+/// `Padding_VALID` of the schema.
+const VALID: u8 = 1;
+
+impl From<Damage> for Refusal {
+    fn from(damage: Damage) -> Self {
+        Refusal {
+            tensor: None,
+            why: format!("has damaged options: {damage}"),
+        }
+    }
+}
+
+impl Operator<'_> {
+    /// An option, or its default.
+    fn option<T: Number>(&self, field: usize, default: T) -> Result<T, Refusal> {
+        match &self.options {
+            Some(options) => Ok(options.number(field, default)?),
+            None => Ok(default),
+        }
+    }
+
+    /// A positive option that fits its field of the image.
+    fn side(&self, what: &str, field: usize, default: i32) -> Result<usize, Refusal> {
+        side(what, self.option(field, default)?)
+    }
+}
+
+fn side<T: TryInto<u8> + Copy + std::fmt::Display>(what: &str, got: T) -> Result<usize, Refusal> {
+    match got.try_into() {
+        Ok(side) if side > 0 => Ok(side.into()),
+        _ => refuse(format!("has {what} {got}; 1 to 255 are supported")),
+    }
+}
+
+/// An op and the model's tensors that it reads.
+type Made = (Body<Channels>, [usize; 2]);
+
+impl Importer<'_> {
+    pub(super) fn body(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        match operator.builtin {
+            builtin::CONV_2D => self.conv2d(operator, output),
+            builtin::DEPTHWISE_CONV_2D => self.depthwise(operator, output),
+            builtin::FULLY_CONNECTED => self.fully_connected(operator, output),
+            builtin::ADD => self.add(operator, output),
+            builtin::AVERAGE_POOL_2D | builtin::MAX_POOL_2D => self.pool(operator, output),
+            builtin::MEAN => self.mean(operator, output),
+            builtin::PAD => self.pad(operator, output),
+            builtin::SOFTMAX => self.softmax(operator, output),
+            builtin::RELU | builtin::RELU6 => self.relu(operator, output),
+            _ => refuse(format!(
+                "comes from an operator that is not supported; {SUPPORTED}: export the network without it"
+            )),
+        }
+    }
+
+    fn conv2d(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        let id = self.input(operator, 1)?;
+        let weights = weights(self.file, id, 4, 0)?;
+        let in_channels = weights.shape[3];
+        if in_channels != input.shape[2] {
+            return refuse_tensor(
+                id,
+                format!(
+                    "has {in_channels} input channels, and the map {}; convolution in groups is not supported",
+                    input.shape[2]
+                ),
+            );
+        }
+        let filter = [weights.shape[1], weights.shape[2]];
+        let (window, [h, w]) = sliding(operator, input, filter, [2, 1], Some([5, 4]))?;
+        expect_shape(&made, [h, w, weights.shape[0]])?;
+        let clamp = fused(operator, 3, &made)?;
+        let channels = self.channels(operator, &weights, Layout::Rows, &input, &made, clamp)?;
+        let point = filter == [1, 1];
+        let body = if point && input.shape[..2] == [1, 1] {
+            // A dense layer, spelled as the convolution of a single pixel: a classifier may be spelled so.
+            Body::Dense { channels }
+        } else if point && (window.stride_h, window.stride_w) == (1, 1) {
+            Body::Pointwise { channels }
+        } else {
+            Body::Conv2d { window, channels }
+        };
+        Ok((body, [place; 2]))
+    }
+
+    fn depthwise(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        let id = self.input(operator, 1)?;
+        let weights = weights(self.file, id, 4, 3)?;
+        let depth_multiplier = side("depth multiplier", operator.option(3, 0i32)?)?;
+        let out_channels = input.shape[2] * depth_multiplier;
+        if weights.shape[0] != 1 || weights.shape[3] != out_channels {
+            return refuse_tensor(
+                id,
+                format!(
+                    "is {:?}; for {} channels and depth multiplier {depth_multiplier} it has to be [1, height, width, {out_channels}]",
+                    weights.shape, input.shape[2]
+                ),
+            );
+        }
+        let filter = [weights.shape[1], weights.shape[2]];
+        let (window, [h, w]) = sliding(operator, input, filter, [2, 1], Some([6, 5]))?;
+        expect_shape(&made, [h, w, out_channels])?;
+        let clamp = fused(operator, 4, &made)?;
+        let channels = self.channels(operator, &weights, Layout::Columns, &input, &made, clamp)?;
+        let body = Body::Depthwise {
+            window,
+            depth_multiplier: depth_multiplier as u16,
+            channels,
+        };
+        Ok((body, [place; 2]))
+    }
+
+    fn fully_connected(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (_, place, input) = self.read(operator, 0)?;
+        let made = activation(self.file, output)?;
+        if operator.option(1, 0i8)? != 0 {
+            return refuse("has shuffled weights; only the default weights format is supported");
+        }
+        let id = self.input(operator, 1)?;
+        let weights = weights(self.file, id, 2, 0)?;
+        let [outputs, inputs] = [weights.shape[0], weights.shape[1]];
+        if inputs != input.elems() {
+            return refuse_tensor(
+                id,
+                format!(
+                    "takes {inputs} inputs, and there are {}; a dense layer has to read its whole input at once",
+                    input.elems()
+                ),
+            );
+        }
+        expect_shape(&made, [1, 1, outputs])?;
+        let clamp = fused(operator, 0, &made)?;
+        let channels = self.channels(operator, &weights, Layout::Rows, &input, &made, clamp)?;
+        Ok((Body::Dense { channels }, [place; 2]))
+    }
+
+    /// Weights as they are; biases with the input's zero point folded in; factors from the scales, as f64.
+    fn channels(
+        &self,
+        operator: &Operator<'_>,
+        weights: &Weights<'_>,
+        layout: Layout,
+        input: &Activation,
+        output: &Activation,
+        clamp: [i8; 2],
+    ) -> Result<Channels, Refusal> {
+        let codes: Vec<i8> = weights.codes.iter().map(|&code| code as i8).collect();
+        let count = weights.scale.len();
+        let id = operator.inputs.get(2).copied().filter(|&id| id >= 0);
+        let id = id.map(|id| self.id(Some(id))).transpose()?;
+        let bias = match id {
+            Some(id) => integers(self.file, id)?,
+            None => vec![0; count],
+        };
+        if bias.len() != count {
+            return refuse(format!(
+                "has {} biases and {count} channels; there has to be one for each",
+                bias.len()
+            ));
+        }
+        let mut sums = vec![Sums::default(); count];
+        for (at, &code) in codes.iter().enumerate() {
+            let channel = match layout {
+                Layout::Rows => at / (codes.len() / count),
+                Layout::Columns => at % count,
+            };
+            sums[channel].weights += i64::from(code);
+            sums[channel].dead &= code == 0;
+        }
+        let mut channels = Channels {
+            weights: codes,
+            bias: Vec::with_capacity(count),
+            multiplier: Vec::with_capacity(count),
+            shift: Vec::with_capacity(count),
+            clamp,
+            weight_scale: weights.scale.clone(),
+        };
+        for (channel, (bias, sum)) in bias.into_iter().zip(sums).enumerate() {
+            let scale = &mut channels.weight_scale[channel];
+            let real = f64::from(input.scale) * f64::from(*scale) / f64::from(output.scale);
+            let mut factor = factor(real)?;
+            let mut bias = i64::from(bias) - i64::from(input.zero_point) * sum.weights;
+            if sum.dead && bias.abs() >= LARGE_BIAS && factor.shift <= 0 {
+                (bias, factor) = small_constant(bias as i32, factor);
+                *scale = output.scale / (2.0 * input.scale);
+            }
+            let Ok(bias) = i32::try_from(bias) else {
+                return refuse(format!("has bias {bias}, too large for sums in 32 bits"));
+            };
+            channels.bias.push(bias);
+            channels.multiplier.push(factor.multiplier);
+            channels.shift.push(factor.shift as i8);
+        }
+        Ok(channels)
+    }
+
+    fn add(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (first, a) = self.read_map(operator, 0)?;
+        let (second, b) = self.read_map(operator, 1)?;
+        let made = activation(self.file, output)?;
+        if a.shape != b.shape {
+            return refuse("adds maps of different shapes; broadcasting is not supported");
+        }
+        expect_shape(&made, a.shape)?;
+        let [a, b, out] = [&a, &b, &made].map(|tensor| f64::from(tensor.scale));
+        let twice = 2.0 * a.max(b);
+        let body = Body::Add {
+            factors: [factor(a / twice)?, factor(b / twice)?],
+            output_factor: factor(twice / (f64::from(1 << 20) * out))?,
+            clamp: fused(operator, 0, &made)?,
+        };
+        Ok((body, [first, second]))
+    }
+
+    fn pool(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        input.expect_same_codes(&made, output)?;
+        let filter_w = operator.side("filter width", 3, 0)?;
+        let filter_h = operator.side("filter height", 4, 0)?;
+        let (window, [h, w]) = sliding(operator, input, [filter_h, filter_w], [2, 1], None)?;
+        expect_shape(&made, [h, w, input.shape[2]])?;
+        let clamp = fused(operator, 5, &made)?;
+        let body = if operator.builtin == builtin::MAX_POOL_2D {
+            Body::MaxPool { window, clamp }
+        } else {
+            Body::AveragePool { window, clamp }
+        };
+        Ok((body, [place; 2]))
+    }
+
+    fn mean(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        let [h, w, c] = input.shape;
+        let source = self.input(operator, 0)?;
+        let id = self.input(operator, 1)?;
+        let mut axes = integers(self.file, id)?;
+        for axis in &mut axes {
+            *axis += if *axis < 0 { 4 } else { 0 };
+        }
+        axes.sort_unstable();
+        if axes != [1, 2] || self.file.tensors[source].shape.len() != 4 {
+            return refuse_tensor(
+                id,
+                "does not name height and width of a map, axes 1 and 2; no other mean is supported",
+            );
+        }
+        expect_shape(&made, [1, 1, c])?;
+        // The number of pixels is divided out of the multiplier, rounded down.
+        let pixels = (h * w) as i64;
+        let Factor { multiplier, shift } = factor(f64::from(input.scale) / f64::from(made.scale))?;
+        let more = pixels.ilog2().min(32).min((31 + shift) as u32);
+        let Ok(bias) = i32::try_from(-i64::from(input.zero_point) * pixels) else {
+            return refuse(format!(
+                "is a mean of {pixels} pixels, too many for sums in 32 bits"
+            ));
+        };
+        let body = Body::GlobalAveragePool {
+            bias,
+            factor: Factor {
+                multiplier: ((i64::from(multiplier) << more) / pixels) as i32,
+                shift: shift - more as i32,
+            },
+            clamp: [-128, 127],
+        };
+        Ok((body, [place; 2]))
+    }
+
+    fn pad(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        input.expect_same_codes(&made, output)?;
+        let source = self.input(operator, 0)?;
+        let id = self.input(operator, 1)?;
+        let amounts: Option<Vec<u8>> = integers(self.file, id)?
+            .into_iter()
+            .map(|amount| u8::try_from(amount).ok())
+            .collect();
+        let four = self.file.tensors[source].shape.len() == 4;
+        let (Some(&[0, 0, top, bottom, left, right, 0, 0]), true) = (amounts.as_deref(), four)
+        else {
+            return refuse_tensor(
+                id,
+                "has to say four pairs: nothing for batch and channels, 0 to 255 rows and columns",
+            );
+        };
+        let [h, w, c] = input.shape;
+        let more = |a: u8, b: u8| usize::from(a) + usize::from(b);
+        expect_shape(&made, [h + more(top, bottom), w + more(left, right), c])?;
+        let padding = PaddingRecord {
+            top,
+            bottom,
+            left,
+            right,
+        };
+        Ok((Body::Pad { padding }, [place; 2]))
+    }
+
+    fn softmax(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        expect_shape(&made, input.shape)?;
+        if input.shape[..2] != [1, 1] || input.shape[2] > MAX_SOFTMAX {
+            return refuse(format!(
+                "is a softmax of {:?}; one over at most {MAX_SOFTMAX} classes is supported",
+                input.shape
+            ));
+        }
+        if (made.scale, made.zero_point) != (1.0 / 256.0, -128) {
+            return refuse("has another scale than 1/256 or another zero point than -128");
+        }
+        let beta = operator.option(0, 0.0f32)?;
+        if !(beta > 0.0 && beta.is_finite()) {
+            return refuse(format!("has beta {beta}; a positive number is supported"));
+        }
+        Ok((softmax(beta, input.scale), [place; 2]))
+    }
+
+    /// The largest of each single pixel, clamped: the kernel set has no clamp of its own.
+    fn relu(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+        let (place, input) = self.read_map(operator, 0)?;
+        let made = activation(self.file, output)?;
+        input.expect_same_codes(&made, output)?;
+        expect_shape(&made, input.shape)?;
+        let activation = if operator.builtin == builtin::RELU {
+            1
+        } else {
+            3
+        };
+        let body = Body::MaxPool {
+            window: record([1, 1], [1, 1], [1, 1], [(0, 0), (0, 0)])?,
+            clamp: clamp(activation, &made)?,
+        };
+        Ok((body, [place; 2]))
+    }
+}
+
+/// What the weights of a channel come to.
+#[derive(Clone, Copy)]
+struct Sums {
+    weights: i64,
+    /// Whether all are 0.
+    dead: bool,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Sums {
+            weights: 0,
+            dead: true,
+        }
+    }
+}
+
+/// The constant of a channel without weights, as another bias with a factor of 1/2.
+///
+/// Training leaves such channels; converters then spread the bias over nearly all of 32 bits, which leaves no room for
+/// sums. The code that comes out is the same.
+fn small_constant(bias: i32, factor: Factor) -> (i64, Factor) {
+    let Factor { multiplier, shift } = factor;
+    let constant = Requant { multiplier, shift }.apply(bias);
+    // Beyond 512 steps from the zero point, all codes are the last one.
+    let half = Factor {
+        multiplier: 1 << 30,
+        shift: 0,
+    };
+    (2 * i64::from(constant.clamp(-512, 512)), half)
+}
+
+/// Where the weights of an output channel lie.
+#[derive(Clone, Copy)]
+enum Layout {
+    /// Next to each other.
+    Rows,
+    /// One in every number of channels.
+    Columns,
+}
+
+fn expect_shape(made: &Activation, needed: [usize; 3]) -> Result<(), Refusal> {
+    if made.shape == needed {
+        return Ok(());
+    }
+    let text = |[h, w, c]: [usize; 3]| format!("{h}x{w}x{c}");
+    refuse(format!(
+        "is {} in the file, and its operator makes {}; the file is damaged: copy it again",
+        text(made.shape),
+        text(needed)
+    ))
+}
+
+/// A factor that a device can apply.
+fn factor(real: f64) -> Result<Factor, Refusal> {
+    let factor = quantize_multiplier(real);
+    if (-31..=30).contains(&factor.shift) {
+        return Ok(factor);
+    }
+    refuse(format!(
+        "needs a factor of {real:e} between scales; less than 2^30 is supported"
+    ))
+}
+
+/// The clamp of the fused activation in an option.
+fn fused(operator: &Operator<'_>, field: usize, output: &Activation) -> Result<[i8; 2], Refusal> {
+    clamp(operator.option(field, 0i8)?, output)
+}
+
+/// The codes that an activation function lets through.
+///
+/// # Source
+/// TensorFlow Lite `CalculateActivationRangeQuantized`, in f32.
+fn clamp(activation: i8, output: &Activation) -> Result<[i8; 2], Refusal> {
+    let code = |real: f32| {
+        let steps = (real / output.scale).round() as i32;
+        let code = steps.saturating_add(output.zero_point.into());
+        code.clamp(-128, 127) as i8
+    };
+    match activation {
+        0 => Ok([-128, 127]),
+        1 => Ok([code(0.0), 127]),
+        2 => Ok([code(-1.0), code(1.0)]),
+        3 => Ok([code(0.0), code(6.0)]),
+        _ => refuse(format!(
+            "has fused activation number {activation}; none, RELU, RELU_N1_TO_1 and RELU6 are supported"
+        )),
+    }
+}
+
+/// The window of a sliding operator, and rows and columns of what it makes.
+///
+/// `strides` and `dilations` are the options' fields, of height first; padding is always the first option.
+fn sliding(
+    operator: &Operator<'_>,
+    input: Activation,
+    filter: [usize; 2],
+    strides: [usize; 2],
+    dilations: Option<[usize; 2]>,
+) -> Result<(WindowRecord, [usize; 2]), Refusal> {
+    let same = match operator.option(0, SAME)? {
+        SAME => true,
+        VALID => false,
+        other => {
+            return refuse(format!(
+                "has padding number {other}; SAME and VALID are known"
+            ));
+        }
+    };
+    let mut stride = [1; 2];
+    let mut dilation = [1; 2];
+    let mut padding = [(0, 0); 2];
+    let mut out = [0; 2];
+    for axis in 0..2 {
+        stride[axis] = operator.side("stride", strides[axis], 0)?;
+        if let Some(dilations) = dilations {
+            dilation[axis] = operator.side("dilation", dilations[axis], 1)?;
+        }
+        let extent = input.shape[axis];
+        let span = (filter[axis].saturating_sub(1)).saturating_mul(dilation[axis]) + 1;
+        if same {
+            out[axis] = extent.div_ceil(stride[axis]);
+            let total = ((out[axis] - 1) * stride[axis] + span).saturating_sub(extent);
+            padding[axis] = (total / 2, total - total / 2);
+        } else if let Some(steps) = extent.checked_sub(span) {
+            out[axis] = steps / stride[axis] + 1;
+        } else {
+            return refuse(format!(
+                "has a filter that spans {span} of {extent} without padding"
+            ));
+        }
+    }
+    Ok((record(filter, stride, dilation, padding)?, out))
+}
+
+/// A window as the image stores it.
+fn record(
+    filter: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    padding: [(usize, usize); 2],
+) -> Result<WindowRecord, Refusal> {
+    let fit = |what: &str, number: usize| match u8::try_from(number) {
+        Ok(number) => Ok(number),
+        Err(_) => refuse(format!("has {what} {number}; at most 255 is supported")),
+    };
+    Ok(WindowRecord {
+        filter_h: fit("filter height", filter[0])?,
+        filter_w: fit("filter width", filter[1])?,
+        stride_h: fit("stride", stride[0])?,
+        stride_w: fit("stride", stride[1])?,
+        dilation_h: fit("dilation", dilation[0])?,
+        dilation_w: fit("dilation", dilation[1])?,
+        padding: PaddingRecord {
+            top: fit("padding", padding[0].0)?,
+            bottom: fit("padding", padding[0].1)?,
+            left: fit("padding", padding[1].0)?,
+            right: fit("padding", padding[1].1)?,
+        },
+    })
+}

@@ -1,0 +1,243 @@
+//! What the file says of activations, weights and biases, checked.
+
+use super::schema::{File, Tensor, elem};
+use super::{Refusal, refuse_tensor};
+
+/// An int8 tensor that flows.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Activation {
+    /// Rows, columns and channels.
+    pub shape: [usize; 3],
+    pub scale: f32,
+    pub zero_point: i8,
+}
+
+impl Activation {
+    pub fn elems(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Refuses an `other` whose codes mean something else.
+    pub fn expect_same_codes(&self, other: &Activation, id: usize) -> Result<(), Refusal> {
+        if (self.scale, self.zero_point) == (other.scale, other.zero_point) {
+            return Ok(());
+        }
+        refuse_tensor(
+            id,
+            format!(
+                "has scale {} and zero point {}, but is made from codes of {} and {}; both have to be the same here, as TensorFlow Lite's converter makes them",
+                other.scale, other.zero_point, self.scale, self.zero_point
+            ),
+        )
+    }
+}
+
+/// An activation of the file.
+pub fn activation(file: &File<'_>, id: usize) -> Result<Activation, Refusal> {
+    let tensor = &file.tensors[id];
+    expect_int8(tensor, id)?;
+    if !tensor.data.is_empty() {
+        return refuse_tensor(
+            id,
+            "is a constant; here the operator can only take what flows through the network",
+        );
+    }
+    let quantization = &tensor.quantization;
+    let (&[scale], &[zero_point]) = (&quantization.scale[..], &quantization.zero_point[..]) else {
+        return refuse_tensor(
+            id,
+            "has no scale and zero point of its own; quantize the network to int8 (full integer quantization)",
+        );
+    };
+    expect_scale(scale, id)?;
+    let Ok(zero_point) = i8::try_from(zero_point) else {
+        return refuse_tensor(
+            id,
+            format!("has zero point {zero_point}; int8 has -128 to 127"),
+        );
+    };
+    Ok(Activation {
+        shape: map_shape(tensor, id)?,
+        scale,
+        zero_point,
+    })
+}
+
+/// Codes with a scale for all or for each output channel, zero point 0.
+pub struct Weights<'f> {
+    pub shape: Vec<usize>,
+    pub codes: &'f [u8],
+    /// One for each output channel.
+    pub scale: Vec<f32>,
+}
+
+/// Weights of so many dimensions, of which `channels` is that of the output channels.
+pub fn weights<'f>(
+    file: &File<'f>,
+    id: usize,
+    dimensions: usize,
+    channels: usize,
+) -> Result<Weights<'f>, Refusal> {
+    let tensor = &file.tensors[id];
+    expect_int8(tensor, id)?;
+    let shape = constant_shape(tensor, id, 1)?;
+    if shape.len() != dimensions {
+        return refuse_tensor(
+            id,
+            format!(
+                "has {} dimensions; weights have {dimensions} here",
+                shape.len()
+            ),
+        );
+    }
+    let count = shape[channels];
+    let quantization = &tensor.quantization;
+    let scale = match &quantization.scale[..] {
+        &[scale] => vec![scale; count],
+        scales if scales.len() == count && quantization.dimension == channels as i32 => {
+            scales.to_vec()
+        }
+        scales => {
+            return refuse_tensor(
+                id,
+                format!(
+                    "has {} scales along dimension {}; one, or {count} along dimension {channels}, are supported",
+                    scales.len(),
+                    quantization.dimension
+                ),
+            );
+        }
+    };
+    for &scale in &scale {
+        expect_scale(scale, id)?;
+    }
+    if quantization.zero_point.iter().any(|&zero| zero != 0) {
+        return refuse_tensor(
+            id,
+            "has zero points other than 0; only symmetric weights are supported: convert with int8 full integer quantization",
+        );
+    }
+    Ok(Weights {
+        shape,
+        codes: tensor.data,
+        scale,
+    })
+}
+
+/// A constant of whole numbers.
+pub fn integers(file: &File<'_>, id: usize) -> Result<Vec<i32>, Refusal> {
+    let tensor = &file.tensors[id];
+    if tensor.elem != elem::INT32 {
+        return refuse_tensor(
+            id,
+            format!(
+                "is {}; only int32 is supported here",
+                elem::name(tensor.elem)
+            ),
+        );
+    }
+    // How biases are quantized follows from input and weights, whatever the file says of it: old files say
+    // `quantized_dimension` 3 of a list.
+    constant_shape(tensor, id, 4)?;
+    let chunks = tensor.data.as_chunks().0.iter();
+    Ok(chunks.map(|&bytes| i32::from_le_bytes(bytes)).collect())
+}
+
+fn expect_int8(tensor: &Tensor<'_>, id: usize) -> Result<(), Refusal> {
+    if let Some(exotic) = tensor.exotic {
+        return refuse_tensor(id, exotic);
+    }
+    let why = match tensor.elem {
+        elem::INT8 => return Ok(()),
+        elem::FLOAT32 => {
+            "is float32; float TFLite files are not supported yet: quantize the network to int8 with TensorFlow Lite's converter (full integer quantization)"
+                .to_string()
+        }
+        elem::UINT8 => {
+            "is uint8, the older quantization; only int8 is supported: convert anew with inference type int8"
+                .to_string()
+        }
+        other => format!(
+            "is {}; only int8 is supported here: quantize the network to int8 (full integer quantization)",
+            elem::name(other)
+        ),
+    };
+    refuse_tensor(id, why)
+}
+
+fn expect_scale(scale: f32, id: usize) -> Result<(), Refusal> {
+    if scale > 0.0 && scale.is_finite() {
+        return Ok(());
+    }
+    refuse_tensor(
+        id,
+        format!("has scale {scale}; a scale is a positive number"),
+    )
+}
+
+/// The shape of a constant whose data have to be there.
+fn constant_shape(tensor: &Tensor<'_>, id: usize, bytes: usize) -> Result<Vec<usize>, Refusal> {
+    if let Some(exotic) = tensor.exotic {
+        return refuse_tensor(id, exotic);
+    }
+    if tensor.data.is_empty() {
+        return refuse_tensor(id, "has to be a constant here, and is computed");
+    }
+    let sides = tensor.shape.iter().map(|&side| usize::try_from(side));
+    let shape: Option<Vec<usize>> = sides
+        .map(|side| side.ok().filter(|&side| side > 0))
+        .collect();
+    let shape = shape.unwrap_or_default();
+    let needed = shape
+        .iter()
+        .try_fold(bytes, |product, &side| product.checked_mul(side));
+    if shape.len() == tensor.shape.len() && needed == Some(tensor.data.len()) {
+        return Ok(shape);
+    }
+    refuse_tensor(
+        id,
+        format!(
+            "is {:?} and has {} bytes of data, which do not fit together; the file is damaged: copy it again",
+            tensor.shape,
+            tensor.data.len()
+        ),
+    )
+}
+
+/// Rows, columns and channels of a tensor with a batch of one in front.
+fn map_shape(tensor: &Tensor<'_>, id: usize) -> Result<[usize; 3], Refusal> {
+    let unknown = tensor.signature.iter().enumerate();
+    if let Some((at, _)) = unknown.skip(1).find(|(_, side)| **side < 0) {
+        return refuse_tensor(
+            id,
+            format!(
+                "has a side that is not fixed (dimension {at}); only the batch may be: export with a fixed input size"
+            ),
+        );
+    }
+    let [h, w, c] = match tensor.shape[..] {
+        [c] => [1, 1, c],
+        [1, c] => [1, 1, c],
+        [1, w, c] => [1, w, c],
+        [1, h, w, c] => [h, w, c],
+        _ => {
+            return refuse_tensor(
+                id,
+                format!(
+                    "is {:?}; a batch of one and at most height, width and channels are supported",
+                    tensor.shape
+                ),
+            );
+        }
+    };
+    let side = |side: i32| usize::from(u16::try_from(side).unwrap_or(0));
+    let shape = [side(h), side(w), side(c)];
+    let elems: usize = shape.iter().product();
+    if elems == 0 || elems >= 1 << 31 {
+        return refuse_tensor(
+            id,
+            format!("is {:?}; each side has to be 1 to 65535", tensor.shape),
+        );
+    }
+    Ok(shape)
+}
