@@ -12,13 +12,16 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 
 use crate::elf::{Elf, Symbol};
-use crate::firmware;
 use crate::progress;
 use crate::thumb::{M4F, TARGETS, Thumb};
+use crate::{firmware, repo, shell};
 use walk::Instruction;
 
 /// The program that only infers.
 const PROGRAM: &str = "infer";
+
+/// What a firmware may depend on; each builds for every target.
+const DEVICE_CRATES: [&str; 4] = ["ocelli", "ocelli-learn", "ocelli-store", "ocelli-link"];
 
 /// How many offenders of a kind are named.
 const NAMED: usize = 8;
@@ -84,12 +87,23 @@ pub fn build(thumb: &Thumb, target: &str) -> Result<PathBuf> {
     thumb.build_bin(&firmware::qemu_dir(), PROGRAM, target)
 }
 
+/// Builds every device crate: those that learn, store and talk are not in the program that only infers.
+fn build_crates(thumb: &Thumb, target: &str) -> Result<()> {
+    let mut build = thumb.cargo("build", target);
+    build.current_dir(repo::root()).arg("--release");
+    for name in DEVICE_CRATES {
+        build.args(["--package", name]);
+    }
+    shell::run(build.args(["--features", "ocelli/learn"]))
+}
+
 /// Checks every target and prints a table; anything found is an error that names it.
 pub fn audit() -> Result<()> {
     let thumb = Thumb::detect(&TARGETS)?;
     let mut wrong = Vec::new();
     heading();
     for target in TARGETS {
+        build_crates(&thumb, target)?;
         let elf = Elf::read(&build(&thumb, target)?)?;
         let findings = Findings::of(&elf)?;
         row(&format!("{PROGRAM} {target}"), &elf, &findings);
