@@ -453,7 +453,7 @@ fn number(value: usize) -> U32 {
 fn text(lines: &[String]) -> Vec<u8> {
     lines
         .iter()
-        .flat_map(|line| line.bytes().filter(|&byte| byte != b'\n').chain([b'\n']))
+        .flat_map(|line| line.bytes().filter(|&byte| byte != b'\n').chain(*b"\n"))
         .collect()
 }
 
