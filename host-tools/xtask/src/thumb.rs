@@ -185,7 +185,8 @@ fn debian() -> Result<Way> {
 
 fn debian_settings(command: &mut Command, lld: &Path, target: &str) {
     // Flags come by `--config`, which adds to what the firmware's own configuration says; RUSTFLAGS would replace it.
-    let linker = format!("target.\"{target}\".linker={:?}", lld.display().to_string());
+    // The target stands there without quotes, dots and all: so cargo looks it up.
+    let linker = format!("target.{target}.linker={:?}", lld.display().to_string());
     command
         .args(["-Zbuild-std=core,alloc", "--target", target])
         .args(["--config", &linker])
