@@ -9,9 +9,11 @@ use std::fmt;
 use crate::error::GraphError;
 
 mod op;
+mod unary;
 
 use op::Misfit;
 pub use op::{Clamp, Op, Padding, Window};
+pub use unary::Unary;
 
 /// Which tensor of a graph: its index in [`Graph::tensors`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

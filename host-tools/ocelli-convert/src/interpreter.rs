@@ -129,6 +129,14 @@ fn run_op(op: &Op, inputs: &[Read], shape: Shape, output: &mut [f32]) {
         Op::Softmax { beta } => elementwise::softmax(*beta, input, output),
         Op::BatchNorm { scale, shift } => elementwise::batch_norm(scale, shift, input, output),
         Op::Clamp(_) => output.copy_from_slice(input.values),
+        Op::Multiply { .. } => elementwise::multiply(input, inputs[1], output),
+        Op::Unary(function) => elementwise::unary(*function, input, output),
+        Op::LayerNorm {
+            scale,
+            shift,
+            epsilon,
+        } => elementwise::layer_norm(scale, shift, *epsilon, input, output),
+        Op::Concat => elementwise::concat(input, inputs[1], output),
     }
     match op.clamp() {
         None | Some(Clamp::NONE) => {}

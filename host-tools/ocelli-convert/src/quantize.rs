@@ -281,7 +281,12 @@ impl Quantizer<'_> {
                 padding: padding_record(&node.name, padding)?,
             },
             Op::Softmax { beta } => softmax(*beta, input.scale),
-            Op::BatchNorm { .. } | Op::Clamp(_) => {
+            Op::BatchNorm { .. }
+            | Op::Clamp(_)
+            | Op::Multiply { .. }
+            | Op::Unary(_)
+            | Op::LayerNorm { .. }
+            | Op::Concat => {
                 return Err(QuantizeError::NotCanonical {
                     node: node.name.clone(),
                     op: node.op.kind(),

@@ -304,3 +304,43 @@ fn threads_may_share_an_interpreter() {
     let graph = single(Op::GlobalAveragePool, Shape::new(2, 2, 3));
     is_sync(&Interpreter::new(&graph).unwrap());
 }
+
+#[test]
+fn a_product_with_one_pixel_scales_every_pixel_by_channel() {
+    let mut builder = GraphBuilder::new("gate", Shape::new(2, 1, 2));
+    let fed = builder.input();
+    let pooled = builder.push("pool", Op::GlobalAveragePool, &[fed]).unwrap();
+    let clamp = Clamp {
+        min: f32::NEG_INFINITY,
+        max: 7.0,
+    };
+    let product = builder
+        .push("gate", Op::Multiply { clamp }, &[fed, pooled])
+        .unwrap();
+    let graph = builder.finish(product, None).unwrap();
+    // Means of the channels: 2 and 3.
+    assert_eq!(run(&graph, &[1.0, 2.0, 3.0, 4.0]), [2.0, 6.0, 6.0, 7.0]);
+}
+
+#[test]
+fn a_layer_norm_brings_each_pixel_to_mean_zero_and_variance_one() {
+    let op = Op::LayerNorm {
+        scale: vec![1.0, 2.0],
+        shift: vec![0.0, 10.0],
+        epsilon: 0.0,
+    };
+    let graph = single(op, Shape::new(1, 2, 2));
+    assert_eq!(run(&graph, &[1.0, 5.0, 7.0, 7.0]), [-1.0, 12.0, 0.0, 10.0]);
+}
+
+#[test]
+fn a_concatenation_puts_channels_behind_each_other() {
+    let mut builder = GraphBuilder::new("concat", Shape::new(1, 2, 1));
+    let fed = builder.input();
+    let tanh = builder
+        .push("relu", Op::Clamp(Clamp::RELU), &[fed])
+        .unwrap();
+    let both = builder.push("both", Op::Concat, &[fed, tanh]).unwrap();
+    let graph = builder.finish(both, None).unwrap();
+    assert_eq!(run(&graph, &[-1.0, 2.0]), [-1.0, 0.0, 2.0, 2.0]);
+}

@@ -1,6 +1,6 @@
 //! What nodes compute, and the shapes that follow.
 
-use super::Shape;
+use super::{Shape, Unary};
 
 /// Rows and columns added around an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -245,6 +245,24 @@ pub enum Op {
     },
     /// An activation by itself. Fused away by the passes.
     Clamp(Clamp),
+    /// Product of two tensors. The second has the first's shape, or is one pixel that scales all pixels.
+    Multiply {
+        /// Fused activation.
+        clamp: Clamp,
+    },
+    /// One function of every number.
+    Unary(Unary),
+    /// The channels of each pixel brought to mean 0 and variance 1, then `x * scale + shift`.
+    LayerNorm {
+        /// Factor of each channel.
+        scale: Vec<f32>,
+        /// Summand of each channel.
+        shift: Vec<f32>,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// The channels of the first tensor, then those of the second.
+    Concat,
 }
 
 impl Op {
@@ -262,13 +280,17 @@ impl Op {
             Op::Softmax { .. } => "softmax",
             Op::BatchNorm { .. } => "batch_norm",
             Op::Clamp(_) => "clamp",
+            Op::Multiply { .. } => "multiply",
+            Op::Unary(function) => function.name(),
+            Op::LayerNorm { .. } => "layer_norm",
+            Op::Concat => "concat",
         }
     }
 
     /// How many inputs the op takes.
     pub fn input_count(&self) -> usize {
         match self {
-            Op::Add { .. } => 2,
+            Op::Add { .. } | Op::Multiply { .. } | Op::Concat => 2,
             _ => 1,
         }
     }
@@ -280,12 +302,11 @@ impl Op {
             | Op::DepthwiseConv2d { clamp, .. }
             | Op::Dense { clamp, .. }
             | Op::Add { clamp }
+            | Op::Multiply { clamp }
             | Op::AveragePool { clamp, .. }
             | Op::MaxPool { clamp, .. }
             | Op::Clamp(clamp) => Some(clamp),
-            Op::GlobalAveragePool | Op::Pad { .. } | Op::Softmax { .. } | Op::BatchNorm { .. } => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -296,12 +317,11 @@ impl Op {
             | Op::DepthwiseConv2d { clamp, .. }
             | Op::Dense { clamp, .. }
             | Op::Add { clamp }
+            | Op::Multiply { clamp }
             | Op::AveragePool { clamp, .. }
             | Op::MaxPool { clamp, .. }
             | Op::Clamp(clamp) => Some(*clamp),
-            Op::GlobalAveragePool | Op::Pad { .. } | Op::Softmax { .. } | Op::BatchNorm { .. } => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -387,6 +407,28 @@ impl Op {
                 Ok(Shape::new(1, 1, bias.len()))
             }
             Op::Add { .. } if input != second => Err("its two inputs differ in shape".into()),
+            Op::Multiply { .. } if second != input && second != Shape::new(1, 1, input.c) => {
+                Err("its second input is neither of the first's shape nor one pixel of it".into())
+            }
+            Op::Unary(function) if !function.is_sound() => {
+                Err("a parameter is no finite number".into())
+            }
+            Op::LayerNorm {
+                scale,
+                shift,
+                epsilon,
+            } => {
+                values("scale", &[input.c], scale)?;
+                values("shift", &[input.c], shift)?;
+                if !epsilon.is_finite() || *epsilon < 0.0 {
+                    return Err("epsilon is no number from zero up".into());
+                }
+                Ok(input)
+            }
+            Op::Concat if (input.h, input.w) != (second.h, second.w) => {
+                Err("its two inputs differ in rows or columns".into())
+            }
+            Op::Concat => Ok(Shape::new(input.h, input.w, input.c + second.c)),
             Op::AveragePool { window, .. } | Op::MaxPool { window, .. } => {
                 let (h, w) = window.output(input)?;
                 if window.dilation_h != 1 || window.dilation_w != 1 {
@@ -412,7 +454,11 @@ impl Op {
                 values("shift", &[input.c], shift)?;
                 Ok(input)
             }
-            Op::Add { .. } | Op::Softmax { .. } | Op::Clamp(_) => Ok(input),
+            Op::Add { .. }
+            | Op::Multiply { .. }
+            | Op::Softmax { .. }
+            | Op::Clamp(_)
+            | Op::Unary(_) => Ok(input),
         }
     }
 }
