@@ -339,6 +339,29 @@ def softmax(at):
     }
 
 
+def multiplication(at):
+    a_shape = [1, *(int(n) for n in random.integers(1, 9, 3))]
+    # A tensor of the same shape, or a factor for each channel.
+    b_shape = a_shape if at % 2 == 0 else [1, 1, 1, a_shape[3]]
+    scales = [f32(s) for s in random.uniform(0.001, 0.1, 2)]
+    scales.append(f32(scales[0] * scales[1] * random.uniform(20, 200)))
+    zeros, act = [zero(), zero(), zero()], activation()
+    one = OneOp()
+    a, b, y = (one.tensor(s, *q) for s, q in zip([a_shape, b_shape, a_shape], zip(scales, zeros)))
+    options = schema.MulOptionsT()
+    options.fusedActivationFunction = fused(act)
+    given = [codes(a_shape), codes(b_shape)]
+    feeds = [(a, given[0]), (b, given[1])]
+    made = one.run(schema.BuiltinOperator.MUL, options, schema.BuiltinOptions.MulOptions, [a, b], feeds, y, 2)
+    return {
+        "op": "multiply",
+        "inputs": [described(g, z) for g, z in zip(given, zeros)],
+        "output": described(made, zeros[2]),
+        "factors": [quantize_multiplier(scales[0] * scales[1] / scales[2])],
+        "clamp": clamp(act, scales[2], zeros[2]),
+    }
+
+
 cases = (
     [convolution() for _ in range(12)]
     + [convolution(pointwise=True) for _ in range(6)]
@@ -350,6 +373,7 @@ cases = (
     + [global_average_pool() for _ in range(12)]
     + [pad() for _ in range(3)]
     + [softmax(at) for at in range(27)]
+    + [multiplication(at) for at in range(16)]
 )
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n")

@@ -1,15 +1,16 @@
 //! Random small networks: as descriptions that the references run, and as models for an image.
 
-use ocelli_image::{
-    Body, Channels as FoldedChannels, Factor as FactorRecord, Model, ModelOp, PaddingRecord,
-    Tensor, WeightPacking, WindowRecord,
-};
+use ocelli_image::{Model, ModelOp, Tensor, WeightPacking};
 use ocelli_kernels::{Clamp, Padding, Softmax, SoftmaxParams, Window};
 
 use crate::random::Random;
-use crate::reference::{self, Addition, Channels, Factor, Map};
+use crate::reference::{self, Addition, Channels, Factor, Map, Multiplication};
 
+mod body;
 mod extreme;
+mod grow;
+
+pub use grow::random_window;
 
 /// What a layer computes, in the terms of the references: nothing is folded.
 #[derive(Clone, Debug)]
@@ -60,6 +61,10 @@ pub enum Layer {
     Pad(Padding),
     /// Softmax.
     Softmax(SoftmaxParams),
+    /// Product of two tensors.
+    Multiply(Multiplication),
+    /// A function of single codes.
+    Table(Box<[i8; 256]>),
 }
 
 /// A network: tensor 0 is the input, layer `k` makes tensor `k + 1`.
@@ -95,11 +100,11 @@ impl Network {
             0 => {}
             1 => network.classify(random),
             2 => {
-                network.average(random);
+                network.average(network.last(), random);
                 network.classify(random);
             }
             _ => {
-                network.average(random);
+                network.average(network.last(), random);
                 network.classify(random);
                 network.soften();
             }
@@ -116,125 +121,6 @@ impl Network {
         self.inputs.push(inputs);
         self.shapes.push(shape);
         self.zero_points.push(zero_point);
-    }
-
-    /// Adds a layer on the last tensor or, sometimes, on an earlier one.
-    fn grow(&mut self, random: &mut Random) {
-        let input = match random.below(5) {
-            0 => random.below(self.shapes.len()),
-            _ => self.last(),
-        };
-        let ([h, w, c], zero_point) = (self.shapes[input], self.zero_points[input]);
-        let one = [input; 2];
-        match random.below(8) {
-            0 | 1 => {
-                let window = random_window(h, w, 2, random);
-                let taps = window.filter_h * window.filter_w * c;
-                let count = random.size(1..=8);
-                let channels = Channels::random(count, taps, random);
-                let weights = random.codes(taps * count);
-                let [h, w] = reference::output_extents(h, w, &window);
-                let zero = channels.zero_point;
-                let layer = Layer::Conv2d {
-                    window,
-                    weights,
-                    channels,
-                };
-                self.push(layer, one, [h, w, count], zero);
-            }
-            2 => {
-                let window = random_window(h, w, 2, random);
-                let taps = window.filter_h * window.filter_w;
-                let depth_multiplier = if c < 9 { random.pick(&[1, 1, 2]) } else { 1 };
-                let count = c * depth_multiplier;
-                let channels = Channels::random(count, taps, random);
-                let weights = random.codes(taps * count);
-                let [h, w] = reference::output_extents(h, w, &window);
-                let zero = channels.zero_point;
-                let layer = Layer::Depthwise {
-                    window,
-                    depth_multiplier,
-                    weights,
-                    channels,
-                };
-                self.push(layer, one, [h, w, count], zero);
-            }
-            3 => {
-                let count = random.size(1..=12);
-                let channels = Channels::random(count, c, random);
-                let weights = random.codes(c * count);
-                let zero = channels.zero_point;
-                self.push(
-                    Layer::Pointwise { weights, channels },
-                    one,
-                    [h, w, count],
-                    zero,
-                );
-            }
-            4 | 5 => {
-                // With any tensor of the same shape: a residual where there is one, else with itself.
-                let alike: Vec<usize> = (0..self.shapes.len())
-                    .filter(|&other| self.shapes[other] == [h, w, c])
-                    .collect();
-                let other = random.pick(&alike);
-                let op = Addition::random([zero_point, self.zero_points[other]], random);
-                let zero = op.output_zero_point;
-                self.push(Layer::Add(op), [input, other], [h, w, c], zero);
-            }
-            6 => {
-                let window = random_window(h, w, 1, random);
-                let clamp = random.clamp();
-                let layer = match random.below(2) {
-                    0 => Layer::AveragePool(window, clamp),
-                    _ => Layer::MaxPool(window, clamp),
-                };
-                let [h, w] = reference::output_extents(h, w, &window);
-                self.push(layer, one, [h, w, c], zero_point);
-            }
-            _ => {
-                let [top, bottom, left, right] = [0; 4].map(|_: usize| random.below(4));
-                let padding = Padding {
-                    top,
-                    bottom,
-                    left,
-                    right,
-                };
-                let shape = [h + top + bottom, w + left + right, c];
-                self.push(Layer::Pad(padding), one, shape, zero_point);
-            }
-        }
-    }
-
-    fn average(&mut self, random: &mut Random) {
-        let [h, w, c] = self.shapes[self.last()];
-        let factor = reference::random_factor(-i64::from((h * w).ilog2()), random);
-        let layer = Layer::GlobalAveragePool(factor, random.clamp());
-        self.push(layer, [self.last(); 2], [1, 1, c], random.code());
-    }
-
-    fn classify(&mut self, random: &mut Random) {
-        let inputs: usize = self.shapes[self.last()].iter().product();
-        let count = random.size(1..=10);
-        let channels = Channels::random(count, inputs, random);
-        let weights = random.codes(inputs * count);
-        let zero = channels.zero_point;
-        self.head = Some(self.last());
-        self.push(
-            Layer::Dense { weights, channels },
-            [self.last(); 2],
-            [1, 1, count],
-            zero,
-        );
-    }
-
-    fn soften(&mut self) {
-        let shape = self.shapes[self.last()];
-        let params = SoftmaxParams {
-            multiplier: 1 << 30,
-            left_shift: 23,
-            difference_min: -248,
-        };
-        self.push(Layer::Softmax(params), [self.last(); 2], shape, i8::MIN);
     }
 
     /// All tensors for an input, by the references.
@@ -288,6 +174,8 @@ impl Network {
                     softmax.run(&a.codes, &mut output.codes);
                     output
                 }
+                Layer::Multiply(op) => reference::multiply(a, b, op),
+                Layer::Table(table) => reference::table(a, table),
             };
             tensors.push(made);
         }
@@ -341,149 +229,6 @@ impl Network {
             labels: vec![],
             names: vec![],
             tensor_scale: vec![],
-        }
-    }
-
-    /// The parameters of a layer as the image holds them, zero points folded into biases.
-    fn body(&self, at: usize) -> Body<FoldedChannels> {
-        let input = self.inputs[at][0];
-        let ([h, w, c], zero_point) = (self.shapes[input], self.zero_points[input]);
-        let filters = |weights: &Vec<i8>, channels: &Channels| {
-            let taps = weights.len() / channels.bias.len();
-            let bias = channels.folded(zero_point, |k| weights[k * taps..(k + 1) * taps].to_vec());
-            folded(weights, bias, channels)
-        };
-        match &self.layers[at] {
-            Layer::Conv2d {
-                window: w,
-                weights,
-                channels,
-            } => Body::Conv2d {
-                window: window(w),
-                channels: filters(weights, channels),
-            },
-            Layer::Depthwise {
-                window: w,
-                depth_multiplier,
-                weights,
-                channels,
-            } => {
-                let count = c * depth_multiplier;
-                let bias = channels.folded(zero_point, |k| {
-                    weights.iter().skip(k).step_by(count).copied().collect()
-                });
-                Body::Depthwise {
-                    window: window(w),
-                    depth_multiplier: *depth_multiplier as u16,
-                    channels: folded(weights, bias, channels),
-                }
-            }
-            Layer::Pointwise { weights, channels } => Body::Pointwise {
-                channels: filters(weights, channels),
-            },
-            Layer::Dense { weights, channels } => Body::Dense {
-                channels: filters(weights, channels),
-            },
-            Layer::Add(op) => Body::Add {
-                factors: op.factors.map(factor),
-                output_factor: factor(op.output_factor),
-                clamp: pair(op.clamp),
-            },
-            Layer::AveragePool(w, clamp) => Body::AveragePool {
-                window: window(w),
-                clamp: pair(*clamp),
-            },
-            Layer::MaxPool(w, clamp) => Body::MaxPool {
-                window: window(w),
-                clamp: pair(*clamp),
-            },
-            Layer::GlobalAveragePool(f, clamp) => Body::GlobalAveragePool {
-                bias: -i32::from(zero_point) * (h * w) as i32,
-                factor: factor(*f),
-                clamp: pair(*clamp),
-            },
-            Layer::Pad(p) => Body::Pad {
-                padding: padding(*p),
-            },
-            Layer::Softmax(params) => Body::Softmax {
-                multiplier: params.multiplier,
-                left_shift: params.left_shift,
-                difference_min: params.difference_min,
-            },
-        }
-    }
-}
-
-fn folded(weights: &[i8], bias: Vec<i32>, channels: &Channels) -> FoldedChannels {
-    FoldedChannels {
-        weights: weights.to_vec(),
-        bias,
-        multiplier: channels.multiplier.clone(),
-        shift: channels.shift.clone(),
-        clamp: pair(channels.clamp),
-        weight_scale: vec![],
-    }
-}
-
-fn factor((multiplier, shift): Factor) -> FactorRecord {
-    FactorRecord { multiplier, shift }
-}
-
-fn pair(clamp: Clamp) -> [i8; 2] {
-    [clamp.min, clamp.max]
-}
-
-fn padding(padding: Padding) -> PaddingRecord {
-    PaddingRecord {
-        top: padding.top as u8,
-        bottom: padding.bottom as u8,
-        left: padding.left as u8,
-        right: padding.right as u8,
-    }
-}
-
-fn window(window: &Window) -> WindowRecord {
-    WindowRecord {
-        filter_h: window.filter_h as u8,
-        filter_w: window.filter_w as u8,
-        stride_h: window.stride_h as u8,
-        stride_w: window.stride_w as u8,
-        dilation_h: window.dilation_h as u8,
-        dilation_w: window.dilation_w as u8,
-        padding: padding(window.padding),
-    }
-}
-
-/// A window of any kind that fits a tensor of `h` rows and `w` columns.
-pub fn random_window(h: usize, w: usize, dilations: usize, random: &mut Random) -> Window {
-    let padding = |random: &mut Random, span: usize| match random.below(3) {
-        0 => 0,
-        1 => (span - 1) / 2,
-        _ => random.below(span),
-    };
-    loop {
-        let (filter_h, filter_w) = (random.size(1..=7), random.size(1..=7));
-        let (dilation_h, dilation_w) = (random.size(1..=dilations), random.size(1..=dilations));
-        let span_h = (filter_h - 1) * dilation_h + 1;
-        let span_w = (filter_w - 1) * dilation_w + 1;
-        let padding = Padding {
-            top: padding(random, span_h),
-            bottom: padding(random, span_h),
-            left: padding(random, span_w),
-            right: padding(random, span_w),
-        };
-        let fits = h + padding.top + padding.bottom >= span_h
-            && w + padding.left + padding.right >= span_w;
-        if fits {
-            return Window {
-                filter_h,
-                filter_w,
-                stride_h: random.size(1..=3),
-                stride_w: random.size(1..=3),
-                dilation_h,
-                dilation_w,
-                padding,
-            };
         }
     }
 }

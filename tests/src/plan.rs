@@ -140,9 +140,12 @@ fn rows_for(model: &Model, op: usize, input: usize, row: usize) -> Range<usize> 
             (row, row + 1)
         }
         Body::Dense { .. } | Body::Softmax { .. } => (0, h),
-        Body::Pointwise { .. } | Body::Add { .. } | Body::GlobalAveragePool { .. } => {
-            (row, row + 1)
-        }
+        Body::Multiply { .. } if h == 1 => (0, 1),
+        Body::Pointwise { .. }
+        | Body::Add { .. }
+        | Body::Multiply { .. }
+        | Body::Table { .. }
+        | Body::GlobalAveragePool { .. } => (row, row + 1),
     };
     let inside = |row: i64| row.clamp(0, h) as usize;
     inside(first)..inside(end)
@@ -161,7 +164,11 @@ fn rows_in_a_step(model: &Model, op: usize, input: usize, rows: usize) -> usize 
             span + (rows - 1) * usize::from(window.stride_h)
         }
         Body::Dense { .. } | Body::Softmax { .. } => h,
-        Body::Pointwise { .. } | Body::Add { .. } | Body::Pad { .. } => rows,
+        Body::Pointwise { .. }
+        | Body::Add { .. }
+        | Body::Multiply { .. }
+        | Body::Table { .. }
+        | Body::Pad { .. } => rows,
     };
     needed.min(h)
 }

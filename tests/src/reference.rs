@@ -377,6 +377,54 @@ pub fn add(a: &Map, b: &Map, op: &Addition) -> Map {
     })
 }
 
+/// What a multiplication is: codes of zero of both inputs, and the factor of the product.
+#[derive(Clone, Copy, Debug)]
+pub struct Multiplication {
+    /// Codes of real zero of the inputs.
+    pub zero_points: [i8; 2],
+    /// Factor of the product.
+    pub factor: Factor,
+    /// Output code of real zero.
+    pub output_zero_point: i8,
+    /// Fused activation.
+    pub clamp: Clamp,
+}
+
+impl Multiplication {
+    /// A factor that brings most products of random codes into the range of codes, or an extreme one.
+    pub fn random(zero_points: [i8; 2], random: &mut Random) -> Multiplication {
+        let exponent = random.pick(&[-5, -5, -6, -7, -8, -30, 0, 13]);
+        Multiplication {
+            zero_points,
+            factor: random_factor(exponent, random),
+            output_zero_point: random.code(),
+            clamp: random.clamp(),
+        }
+    }
+}
+
+/// Product of two tensors; a second one of one pixel is multiplied with every pixel.
+pub fn multiply(a: &Map, b: &Map, op: &Multiplication) -> Map {
+    Map::new(a.shape(), |y, x, k| {
+        let second = if b.h * b.w == 1 {
+            b.at(0, 0, k)
+        } else {
+            b.at(y, x, k)
+        };
+        let [zero_a, zero_b] = op.zero_points.map(i64::from);
+        let product = (a.at(y, x, k) - zero_a) * (second - zero_b);
+        let code = requantize(product, op.factor.0, op.factor.1);
+        clamped(code + i64::from(op.output_zero_point), op.clamp)
+    })
+}
+
+/// Each code by its place in a table that begins with code -128.
+pub fn table(input: &Map, table: &[i8; 256]) -> Map {
+    Map::new(input.shape(), |y, x, k| {
+        table[(input.at(y, x, k) + 128) as usize].into()
+    })
+}
+
 /// Exact probabilities of codes with `step` of the exponent per code, in units of 1/256.
 pub fn softmax(codes: &[i8], step: f64) -> Vec<f64> {
     let max = f64::from(*codes.iter().max().expect("codes"));

@@ -27,11 +27,15 @@ pub enum OpKind {
     Pad = 8,
     /// Softmax.
     Softmax = 9,
+    /// Product of two tensors.
+    Multiply = 10,
+    /// A function of single codes.
+    Table = 11,
 }
 
 impl OpKind {
     /// All kinds, by number.
-    pub const ALL: [OpKind; 10] = [
+    pub const ALL: [OpKind; 12] = [
         OpKind::Conv2d,
         OpKind::Depthwise,
         OpKind::Pointwise,
@@ -42,6 +46,8 @@ impl OpKind {
         OpKind::GlobalAveragePool,
         OpKind::Pad,
         OpKind::Softmax,
+        OpKind::Multiply,
+        OpKind::Table,
     ];
 
     /// The kind with a number of the format.
@@ -62,13 +68,15 @@ impl OpKind {
             OpKind::GlobalAveragePool => "global_average_pool",
             OpKind::Pad => "pad",
             OpKind::Softmax => "softmax",
+            OpKind::Multiply => "multiply",
+            OpKind::Table => "table",
         }
     }
 
     /// How many tensors it reads.
     pub const fn input_count(self) -> usize {
         match self {
-            OpKind::Add => 2,
+            OpKind::Add | OpKind::Multiply => 2,
             _ => 1,
         }
     }
@@ -116,13 +124,24 @@ pub struct ChannelsRef<'a> {
     pub clamp: [i8; 2],
 }
 
+/// How the long parameters of an op are held: in place in the image, or owned by the writer.
+pub trait Storage {
+    /// A table of 256 codes.
+    type Table;
+}
+
+/// In place.
+impl<'a> Storage for ChannelsRef<'a> {
+    type Table = &'a [i8; 256];
+}
+
 /// What an op does. `C` is how its weights are held: [`ChannelsRef`] in place, `Channels` by the writer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[allow(
     missing_docs,
     reason = "the fields are the parameters of the kernels, described there"
 )]
-pub enum Body<C> {
+pub enum Body<C: Storage> {
     Conv2d {
         window: WindowRecord,
         channels: C,
@@ -164,9 +183,16 @@ pub enum Body<C> {
         left_shift: u32,
         difference_min: i32,
     },
+    Multiply {
+        factor: Factor,
+        clamp: [i8; 2],
+    },
+    Table {
+        table: C::Table,
+    },
 }
 
-impl<C> Body<C> {
+impl<C: Storage> Body<C> {
     /// Its kind.
     pub const fn kind(&self) -> OpKind {
         match self {
@@ -180,6 +206,8 @@ impl<C> Body<C> {
             Body::GlobalAveragePool { .. } => OpKind::GlobalAveragePool,
             Body::Pad { .. } => OpKind::Pad,
             Body::Softmax { .. } => OpKind::Softmax,
+            Body::Multiply { .. } => OpKind::Multiply,
+            Body::Table { .. } => OpKind::Table,
         }
     }
 
@@ -194,8 +222,12 @@ impl<C> Body<C> {
         }
     }
 
-    /// The same with its weights held in another way.
-    pub fn map_channels<D>(self, f: impl FnOnce(C) -> D) -> Body<D> {
+    /// The same with its weights and tables held in another way.
+    pub fn map_storage<D: Storage>(
+        self,
+        f: impl FnOnce(C) -> D,
+        table_of: impl FnOnce(C::Table) -> D::Table,
+    ) -> Body<D> {
         match self {
             Body::Conv2d { window, channels } => Body::Conv2d {
                 window,
@@ -245,6 +277,10 @@ impl<C> Body<C> {
                 multiplier,
                 left_shift,
                 difference_min,
+            },
+            Body::Multiply { factor, clamp } => Body::Multiply { factor, clamp },
+            Body::Table { table } => Body::Table {
+                table: table_of(table),
             },
         }
     }

@@ -32,7 +32,7 @@ mod record;
 #[cfg(any(test, feature = "alloc"))]
 mod writer;
 
-pub use body::{Body, ChannelsRef, Factor, OpKind, WeightPacking};
+pub use body::{Body, ChannelsRef, Factor, OpKind, Storage, WeightPacking};
 pub use crc32::Crc32;
 pub use error::{ParseError, SectionKind};
 pub use reader::{Image, Op, Segment, Tensor};

@@ -126,6 +126,10 @@ impl<'a> Image<'a> {
                 .map(|pool| pool.reserved.get()),
             OpKind::Pad => self.params::<PaddingRecord>(record).map(|_| 0),
             OpKind::Softmax => self.params::<SoftmaxRecord>(record).map(|_| 0),
+            OpKind::Multiply => self
+                .params::<MultiplyRecord>(record)
+                .map(|multiply| multiply.reserved.get()),
+            OpKind::Table => self.params::<TableRecord>(record).map(|_| 0),
         };
         let reserved = reserved.ok_or(ParseError::OpParams { at })?;
         if reserved != 0 {

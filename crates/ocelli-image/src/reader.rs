@@ -281,6 +281,16 @@ impl<'a> Image<'a> {
                     difference_min: softmax.difference_min.get(),
                 }
             }
+            OpKind::Multiply => {
+                let multiply = self.params::<MultiplyRecord>(record)?;
+                Body::Multiply {
+                    factor: factor(multiply.factor),
+                    clamp: multiply.clamp,
+                }
+            }
+            OpKind::Table => Body::Table {
+                table: self.params::<TableRecord>(record)?,
+            },
         })
     }
 

@@ -174,6 +174,17 @@ pub(crate) struct SoftmaxRecord {
     pub difference_min: I32,
 }
 
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct MultiplyRecord {
+    pub factor: FactorRecord,
+    pub clamp: [i8; 2],
+    pub reserved: U16,
+}
+
+/// Output code of each input code, from -128 on.
+pub(crate) type TableRecord = [i8; 256];
+
 /// How pixels become codes, and how a photo becomes pixels.
 ///
 /// The device uses `table` only; the rest lets host tools cut a photo to size as in training.

@@ -1,5 +1,6 @@
 //! Writing images: an owned model, which encodes to bytes and is decoded from them.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -9,7 +10,7 @@ use core::fmt;
 use zerocopy::little_endian::{I32, U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::body::{Body, ChannelsRef, Factor, WeightPacking};
+use crate::body::{Body, ChannelsRef, Factor, Storage, WeightPacking};
 use crate::crc32::Crc32;
 use crate::error::{ParseError, SectionKind};
 use crate::reader::{Image, Tensor};
@@ -30,6 +31,11 @@ pub struct Channels {
     pub clamp: [i8; 2],
     /// Real step of the weights of each channel; empty in an image without scales.
     pub weight_scale: Vec<f32>,
+}
+
+/// Owned.
+impl Storage for Channels {
+    type Table = Box<[i8; 256]>;
 }
 
 /// An op of a model.
@@ -156,7 +162,9 @@ impl Model {
         };
         let op = |at: usize| {
             image.op(at).map(|op| ModelOp {
-                body: op.body.map_channels(|channels| owned(at, channels)),
+                body: op
+                    .body
+                    .map_storage(|channels| owned(at, channels), |&table| Box::new(table)),
                 inputs: op.inputs,
                 weight_packing: op.weight_packing,
                 rows_per_step: op.rows_per_step,
@@ -392,6 +400,15 @@ fn encode_params(body: &Body<Channels>, params: &mut Vec<u8>, weights: &mut Vec<
             };
             params.extend_from_slice(record.as_bytes());
         }
+        Body::Multiply { factor: f, clamp } => {
+            let record = MultiplyRecord {
+                factor: factor(*f),
+                clamp: *clamp,
+                reserved: U16::ZERO,
+            };
+            params.extend_from_slice(record.as_bytes());
+        }
+        Body::Table { table } => params.extend_from_slice(table.as_bytes()),
     }
     align(params, 4);
     offset

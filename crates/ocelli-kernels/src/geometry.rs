@@ -30,6 +30,16 @@ impl Shape {
         self.h.saturating_mul(self.row_elems())
     }
 
+    /// That another shape is this one.
+    ///
+    /// # Errors
+    /// [`ShapeError::Extent`] with the first extent of `got` that differs.
+    pub fn expect(self, got: Shape) -> Result<(), ShapeError> {
+        expect(Operand::OutputHeight, self.h, got.h)?;
+        expect(Operand::OutputWidth, self.w, got.w)?;
+        expect(Operand::OutputChannels, self.c, got.c)
+    }
+
     pub(crate) const fn has_zero(&self) -> bool {
         self.h == 0 || self.w == 0 || self.c == 0
     }

@@ -21,12 +21,14 @@ mod dense;
 mod depthwise;
 mod error;
 mod geometry;
+mod multiply;
 mod pad;
 mod pointwise;
 mod pool;
 mod requantize;
 mod rows;
 mod softmax;
+mod table;
 
 pub use add::{Add, AddParams};
 pub use conv::{Conv2d, Conv2dParams};
@@ -34,6 +36,7 @@ pub use dense::{Dense, DenseParams};
 pub use depthwise::{Depthwise, DepthwiseParams};
 pub use error::{Operand, ShapeError};
 pub use geometry::{Padding, Shape, Window};
+pub use multiply::{Multiply, MultiplyParams};
 pub use pad::{Pad, PadParams};
 pub use pointwise::{Pointwise, PointwiseParams};
 pub use pool::{AveragePool, GlobalAveragePool, GlobalAveragePoolParams, MaxPool, PoolParams};
@@ -43,6 +46,7 @@ pub use requantize::{
 };
 pub use rows::Rows;
 pub use softmax::{Softmax, SoftmaxParams};
+pub use table::{Table, TableParams};
 
 /// The name of the inner loops that this build uses.
 pub const fn backend() -> &'static str {

@@ -73,6 +73,8 @@ impl KernelTable {
             .with(Family::GLOBAL_AVERAGE_POOL)
             .with(Family::PAD)
             .with(Family::SOFTMAX)
+            .with(Family::MULTIPLY)
+            .with(Family::TABLE)
     }
 
     pub(crate) fn get(&self, kind: OpKind) -> Option<&Family> {
@@ -167,6 +169,15 @@ impl Family {
     /// Softmax.
     pub const SOFTMAX: Family = family!(Softmax, Softmax, softmax, |softmax, io| softmax
         .run(io.inputs[0].runs(0, usize::MAX)[0], io.output));
+    /// Product of two tensors.
+    pub const MULTIPLY: Family = family!(Multiply, Multiply, multiply, |multiply, io| multiply
+        .run([&io.inputs[0], &io.inputs[1]], io.rows.start, io.output));
+    /// A function of single codes.
+    pub const TABLE: Family = family!(Table, Table, table, |table, io| table.run(
+        &io.inputs[0],
+        io.rows.start,
+        io.output
+    ));
 }
 
 /// Adds rows that may lie in two runs each, cut at different places: row by row then.
@@ -191,13 +202,13 @@ fn check_extents(op: &OpContext<'_>) -> Result<(), ShapeError> {
     let [a, b] = op.inputs.map(|input| shape(&input));
     let output = shape(&op.output);
     match op.body.kind() {
-        OpKind::Add => expect_shape(a, output).and(expect_shape(b, output)),
-        OpKind::GlobalAveragePool => expect_shape(Shape::new(1, 1, a.c), output),
+        OpKind::Add => a.expect(output).and(b.expect(output)),
+        OpKind::GlobalAveragePool => Shape::new(1, 1, a.c).expect(output),
         // One step makes all that there is.
-        OpKind::Dense => expect_shape(Shape::new(1, output.w, output.c), output),
+        OpKind::Dense => Shape::new(1, output.w, output.c).expect(output),
         OpKind::Softmax => {
-            expect_shape(Shape::new(1, 1, a.c), a)?;
-            expect_shape(a, output)?;
+            Shape::new(1, 1, a.c).expect(a)?;
+            a.expect(output)?;
             // The sum of exponentials has room for this many.
             if a.c > 4096 {
                 return Err(ShapeError::Accumulator { at: 0 });
@@ -205,23 +216,6 @@ fn check_extents(op: &OpContext<'_>) -> Result<(), ShapeError> {
             Ok(())
         }
         _ => Ok(()),
-    }
-}
-
-/// `Ok` if two shapes are the same; the first extent that differs otherwise.
-fn expect_shape(needed: Shape, got: Shape) -> Result<(), ShapeError> {
-    let extents = [
-        (Operand::OutputHeight, needed.h, got.h),
-        (Operand::OutputWidth, needed.w, got.w),
-        (Operand::OutputChannels, needed.c, got.c),
-    ];
-    match extents.into_iter().find(|(_, needed, got)| needed != got) {
-        Some((operand, needed, got)) => Err(ShapeError::Extent {
-            operand,
-            needed,
-            got,
-        }),
-        None => Ok(()),
     }
 }
 
@@ -414,5 +408,34 @@ fn softmax(op: &OpContext<'_>) -> Option<SoftmaxParams> {
         multiplier,
         left_shift,
         difference_min,
+    })
+}
+
+fn multiply(op: &OpContext<'_>) -> Option<MultiplyParams> {
+    let Body::Multiply {
+        factor: f,
+        clamp: c,
+    } = op.body
+    else {
+        return None;
+    };
+    Some(MultiplyParams {
+        inputs: op.inputs.map(|input| shape(&input)),
+        output: shape(&op.output),
+        zero_points: op.inputs.map(|input| input.zero_point),
+        factor: factor(f),
+        output_zero_point: op.output.zero_point,
+        clamp: clamp(c),
+    })
+}
+
+fn table<'a>(op: &OpContext<'a>) -> Option<TableParams<'a>> {
+    let Body::Table { table } = op.body else {
+        return None;
+    };
+    Some(TableParams {
+        input: shape(&op.inputs[0]),
+        output: shape(&op.output),
+        table,
     })
 }

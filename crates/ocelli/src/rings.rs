@@ -2,20 +2,26 @@
 
 use core::ops::Range;
 
-use ocelli_image::{Body, ChannelsRef, Tensor};
+use ocelli_image::{Body, ChannelsRef, Storage, Tensor};
 
 use crate::families::window;
 
 /// The rows of its input that an op reads to make output rows `rows`.
 ///
 /// Of a global pooling, `rows` are rows of the input itself. Planner and executor both rely on this.
-pub fn input_rows<C>(body: &Body<C>, input_h: usize, rows: Range<usize>) -> Range<usize> {
+pub fn input_rows<C: Storage>(body: &Body<C>, input_h: usize, rows: Range<usize>) -> Range<usize> {
     match body {
         Body::Conv2d { window: w, .. }
         | Body::Depthwise { window: w, .. }
         | Body::AveragePool { window: w, .. }
         | Body::MaxPool { window: w, .. } => window(w).input_rows(rows.start, rows.len(), input_h),
-        Body::Pointwise { .. } | Body::Add { .. } | Body::GlobalAveragePool { .. } => rows,
+        // One pixel for all rows, or a tensor that has no other row.
+        Body::Multiply { .. } if input_h == 1 => 0..1,
+        Body::Pointwise { .. }
+        | Body::Add { .. }
+        | Body::Multiply { .. }
+        | Body::Table { .. }
+        | Body::GlobalAveragePool { .. } => rows,
         Body::Pad { padding } => {
             let top = usize::from(padding.top);
             rows.start.saturating_sub(top).min(input_h)..rows.end.saturating_sub(top).min(input_h)
@@ -35,7 +41,11 @@ pub(crate) fn rows_at_once(body: &Body<ChannelsRef<'_>>, input: &Tensor, rows: u
             w.span_h()
                 .saturating_add(rows.saturating_sub(1).saturating_mul(w.stride_h))
         }
-        Body::Pointwise { .. } | Body::Add { .. } | Body::Pad { .. } => rows,
+        Body::Pointwise { .. }
+        | Body::Add { .. }
+        | Body::Multiply { .. }
+        | Body::Table { .. }
+        | Body::Pad { .. } => rows,
         Body::GlobalAveragePool { .. } => 1,
         Body::Dense { .. } | Body::Softmax { .. } => input.h,
     };

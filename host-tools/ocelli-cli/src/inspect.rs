@@ -76,6 +76,8 @@ fn family(kind: OpKind) -> &'static str {
         OpKind::GlobalAveragePool => "GLOBAL_AVERAGE_POOL",
         OpKind::Pad => "PAD",
         OpKind::Softmax => "SOFTMAX",
+        OpKind::Multiply => "MULTIPLY",
+        OpKind::Table => "TABLE",
     }
 }
 

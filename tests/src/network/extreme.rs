@@ -69,7 +69,7 @@ impl Network {
                     let zero = network.zero_points[0];
                     network.push(layer, [0; 2], [out_h, out_w, c], zero);
                 }
-                3 => network.average(random),
+                3 => network.average(0, random),
                 4 if h.max(w) < 65_000 && small(&[h + 510, w + 510, c], products) => {
                     let [top, bottom, left, right] = [0; 4].map(|_: usize| random.pick(&[0, 255]));
                     let padding = Padding {

@@ -259,8 +259,8 @@ pub fn wounds() -> Vec<Wound> {
         ),
         (
             "an unknown kind of op",
-            |s| s.set(s.op(4) + op::KIND, &[10]),
-            E::OpKind { at: 4, got: 10 },
+            |s| s.set(s.op(4) + op::KIND, &[99]),
+            E::OpKind { at: 4, got: 99 },
         ),
         (
             "weights in an unknown order",

@@ -1,10 +1,30 @@
-//! Addition and padding.
+//! Addition, multiplication, tables and padding.
 
-use ocelli_kernels::{Add, AddParams, Pad, PadParams, Padding, Requant, Rows, Shape};
+use ocelli_kernels::{
+    Add, AddParams, Multiply, MultiplyParams, Pad, PadParams, Padding, Requant, Rows, Shape, Table,
+    TableParams,
+};
 use ocelli_tests::random::cases;
-use ocelli_tests::reference::{self, Addition, Map};
+use ocelli_tests::reference::{self, Addition, Map, Multiplication};
 
 use crate::by_rows::check;
+
+fn shape(map: &Map) -> Shape {
+    Shape::new(map.h, map.w, map.c)
+}
+
+fn multiplication([a, b]: [&Map; 2], op: &Multiplication) -> Multiply {
+    let (multiplier, shift) = op.factor;
+    Multiply::new(MultiplyParams {
+        inputs: [shape(a), shape(b)],
+        output: shape(a),
+        zero_points: op.zero_points,
+        factor: Requant { multiplier, shift },
+        output_zero_point: op.output_zero_point,
+        clamp: op.clamp,
+    })
+    .expect("a valid multiplication")
+}
 
 #[test]
 fn addition_equals_the_reference_for_every_pair_of_codes() {
@@ -57,4 +77,72 @@ fn padding_equals_the_reference_on_every_side() {
         let case = (input.shape(), padding, value);
         check(&input, &expected, needs, run, random, case);
     });
+}
+
+#[test]
+fn multiplication_equals_the_reference_for_every_pair_of_codes() {
+    let a = Map::new([256, 256, 1], |y, _, _| y as i64 - 128);
+    let b = Map::new([256, 256, 1], |_, x, _| x as i64 - 128);
+    cases(40, |random| {
+        let op = Multiplication::random([random.code(), random.code()], random);
+        let expected = reference::multiply(&a, &b, &op);
+        let mut output = vec![0x55; expected.codes.len()];
+        let [first, second] = [&a, &b].map(|map| Rows::whole(&map.codes, map.row_elems()));
+        multiplication([&a, &b], &op).run([&first, &second], 0, &mut output);
+        assert_eq!(output, expected.codes, "{op:?}");
+    });
+}
+
+#[test]
+fn multiplication_equals_the_reference_with_a_second_input_of_one_shape_or_one_pixel() {
+    cases(800, |random| {
+        let a = Map::random([1, 1, 1].map(|_: usize| random.size(1..=17)), random);
+        let second = if random.once_in(2) {
+            a.shape()
+        } else {
+            [1, 1, a.c]
+        };
+        let b = Map::random(second, random);
+        let op = Multiplication::random([random.code(), random.code()], random);
+        let expected = reference::multiply(&a, &b, &op);
+        let multiply = multiplication([&a, &b], &op);
+        let second = Rows::whole(&b.codes, b.row_elems());
+        let run = |rows: &Rows<'_>, first, output: &mut [i8]| {
+            multiply.run([rows, &second], first, output);
+        };
+        let case = (a.shape(), b.shape(), op);
+        check(&a, &expected, |rows| rows, run, random, case);
+    });
+}
+
+#[test]
+fn a_table_equals_the_reference() {
+    cases(400, |random| {
+        let input = Map::random([1, 1, 1].map(|_: usize| random.size(1..=17)), random);
+        let codes: [i8; 256] = random.codes(256).try_into().expect("256 codes");
+        let table = Table::new(TableParams {
+            input: shape(&input),
+            output: shape(&input),
+            table: &codes,
+        })
+        .expect("a valid table");
+        let expected = reference::table(&input, &codes);
+        let run = |rows: &Rows<'_>, first, output: &mut [i8]| table.run(rows, first, output);
+        check(&input, &expected, |rows| rows, run, random, input.shape());
+    });
+}
+
+#[test]
+fn a_table_begins_with_the_lowest_code() {
+    let codes: [i8; 256] = core::array::from_fn(|at| (127 - at as i64) as i8);
+    let shape = Shape::new(1, 4, 1);
+    let table = Table::new(TableParams {
+        input: shape,
+        output: shape,
+        table: &codes,
+    });
+    let mut output = [0; 4];
+    let rows = Rows::whole(&[-128, -1, 0, 127], 4);
+    table.expect("a valid table").run(&rows, 0, &mut output);
+    assert_eq!(output, [127, 0, -1, -128]);
 }

@@ -2,7 +2,7 @@
 //!
 //! It follows the format's words on execution (`FORMAT.md`), not the planner: it shares no code with it.
 
-use ocelli_image::{Body, Model};
+use ocelli_image::{Body, Model, Storage};
 
 use crate::error::PlanError;
 
@@ -190,7 +190,7 @@ fn wanted(model: &Model) -> Vec<usize> {
 }
 
 /// The input rows that make one output row, written down from each op's definition.
-fn needs<C>(body: &Body<C>, h: usize, row: usize) -> Vec<usize> {
+fn needs<C: Storage>(body: &Body<C>, h: usize, row: usize) -> Vec<usize> {
     match body {
         Body::Conv2d { window, .. }
         | Body::Depthwise { window, .. }
@@ -202,7 +202,12 @@ fn needs<C>(body: &Body<C>, h: usize, row: usize) -> Vec<usize> {
             let inside = |row: i64| row.clamp(0, h as i64) as usize;
             (inside(first)..inside(first + span)).collect()
         }
-        Body::Pointwise { .. } | Body::Add { .. } | Body::GlobalAveragePool { .. } => vec![row],
+        Body::Pointwise { .. }
+        | Body::Add { .. }
+        | Body::Table { .. }
+        | Body::GlobalAveragePool { .. } => vec![row],
+        // A second input of one pixel serves every row.
+        Body::Multiply { .. } => vec![if h == 1 { 0 } else { row }],
         Body::Pad { padding } => row
             .checked_sub(padding.top.into())
             .filter(|&at| at < h)
