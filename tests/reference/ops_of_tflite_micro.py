@@ -362,6 +362,25 @@ def multiplication(at):
     }
 
 
+def concatenation():
+    h, w, *counts = (int(n) for n in random.integers(1, 7, 4))
+    scale, z = f32(random.uniform(0.01, 0.1)), zero()
+    one = OneOp()
+    given = [codes([1, h, w, c]) for c in counts]
+    inputs = [one.tensor(g.shape, scale, z) for g in given]
+    y = one.tensor([1, h, w, sum(counts)], scale, z)
+    options = schema.ConcatenationOptionsT()
+    options.axis = 3
+    kind = schema.BuiltinOptions.ConcatenationOptions
+    builtin = schema.BuiltinOperator.CONCATENATION
+    made = one.run(builtin, options, kind, inputs, list(zip(inputs, given)), y, 2)
+    return {
+        "op": "concat",
+        "inputs": [described(g, z) for g in given],
+        "output": described(made, z),
+    }
+
+
 cases = (
     [convolution() for _ in range(12)]
     + [convolution(pointwise=True) for _ in range(6)]
@@ -374,6 +393,7 @@ cases = (
     + [pad() for _ in range(3)]
     + [softmax(at) for at in range(27)]
     + [multiplication(at) for at in range(16)]
+    + [concatenation() for _ in range(4)]
 )
 path = pathlib.Path(__file__).with_suffix(".json")
 path.write_text("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n")

@@ -10,7 +10,7 @@ mod body;
 mod extreme;
 mod grow;
 
-pub use grow::random_window;
+pub use grow::{random_layer_norm, random_window};
 
 /// What a layer computes, in the terms of the references: nothing is folded.
 #[derive(Clone, Debug)]
@@ -65,6 +65,17 @@ pub enum Layer {
     Multiply(Multiplication),
     /// A function of single codes.
     Table(Box<[i8; 256]>),
+    /// Layer normalization over channels.
+    LayerNorm {
+        /// One for each channel.
+        weights: Vec<i8>,
+        /// Added to the variance.
+        epsilon: u64,
+        /// Bias, factors and activation.
+        channels: Channels,
+    },
+    /// Channels of two tensors.
+    Concat,
 }
 
 /// A network: tensor 0 is the input, layer `k` makes tensor `k + 1`.
@@ -176,6 +187,12 @@ impl Network {
                 }
                 Layer::Multiply(op) => reference::multiply(a, b, op),
                 Layer::Table(table) => reference::table(a, table),
+                Layer::LayerNorm {
+                    weights,
+                    epsilon,
+                    channels,
+                } => reference::layer_norm(a, weights, *epsilon, channels),
+                Layer::Concat => reference::concat(a, b),
             };
             tensors.push(made);
         }

@@ -145,6 +145,8 @@ fn rows_for(model: &Model, op: usize, input: usize, row: usize) -> Range<usize> 
         | Body::Add { .. }
         | Body::Multiply { .. }
         | Body::Table { .. }
+        | Body::LayerNorm { .. }
+        | Body::Concat
         | Body::GlobalAveragePool { .. } => (row, row + 1),
     };
     let inside = |row: i64| row.clamp(0, h) as usize;
@@ -168,6 +170,8 @@ fn rows_in_a_step(model: &Model, op: usize, input: usize, rows: usize) -> usize 
         | Body::Add { .. }
         | Body::Multiply { .. }
         | Body::Table { .. }
+        | Body::LayerNorm { .. }
+        | Body::Concat
         | Body::Pad { .. } => rows,
     };
     needed.min(h)

@@ -425,6 +425,55 @@ pub fn table(input: &Map, table: &[i8; 256]) -> Map {
     })
 }
 
+/// The channels of one tensor and then those of another.
+pub fn concat(a: &Map, b: &Map) -> Map {
+    Map::new([a.h, a.w, a.c + b.c], |y, x, k| {
+        if k < a.c {
+            a.at(y, x, k)
+        } else {
+            b.at(y, x, k - a.c)
+        }
+    })
+}
+
+/// The largest number whose square is at most `n`, by halving.
+fn root(n: u128) -> u128 {
+    let (mut low, mut high) = (0, 1 << 64);
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if middle * middle <= n {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+/// Layer normalization over the channels of each pixel; `epsilon` is in codes squared times the channels squared.
+pub fn layer_norm(input: &Map, weights: &[i8], epsilon: u64, channels: &Channels) -> Map {
+    let n = input.c as i128;
+    Map::new(input.shape(), |y, x, k| {
+        let codes = (0..input.c).map(|k| i128::from(input.at(y, x, k)));
+        let sum: i128 = codes.clone().sum();
+        let squares: i128 = codes.map(|code| code * code).sum();
+        let mut d = (n * squares - sum * sum) as u128 + u128::from(epsilon);
+        if d == 0 {
+            return channels.code(k, 0);
+        }
+        let mut unit = 1i128 << 47;
+        while d < 1 << 62 {
+            d *= 4;
+            unit /= 2;
+        }
+        let factor = (1u128 << 62) / root(d);
+        let distance = n * i128::from(input.at(y, x, k)) - sum;
+        let normalized = nearest_up(distance * factor as i128, unit) as i64;
+        assert!(normalized.abs() < 1 << 21);
+        channels.code(k, normalized * i64::from(weights[k]))
+    })
+}
+
 /// Exact probabilities of codes with `step` of the exponent per code, in units of 1/256.
 pub fn softmax(codes: &[i8], step: f64) -> Vec<f64> {
     let max = f64::from(*codes.iter().max().expect("codes"));

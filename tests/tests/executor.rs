@@ -234,7 +234,12 @@ fn a_session_can_be_used_again_also_after_a_run_that_was_left_in_the_middle() {
             }
             if random.once_in(2) {
                 session.reset();
-                assert_eq!(session.advance(&mut ()), Step::NeedsRow(0));
+                // There are outputs that are made of padding alone.
+                let first = match plan::rows_read(&case.model)[0] {
+                    0 => Step::Done,
+                    _ => Step::NeedsRow(0),
+                };
+                assert_eq!(session.advance(&mut ()), first);
             }
             // A whole input starts anew by itself.
             let mut rows = case.rows();

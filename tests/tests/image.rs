@@ -25,7 +25,8 @@ fn channels_of(model: &mut Model) -> Vec<&mut Channels> {
         Conv2d { channels, .. }
         | Depthwise { channels, .. }
         | Pointwise { channels }
-        | Dense { channels } => Some(channels),
+        | Dense { channels }
+        | LayerNorm { channels, .. } => Some(channels),
         _ => None,
     })
     .collect()

@@ -31,11 +31,15 @@ pub enum OpKind {
     Multiply = 10,
     /// A function of single codes.
     Table = 11,
+    /// Layer normalization over channels.
+    LayerNorm = 12,
+    /// Channels of two tensors.
+    Concat = 13,
 }
 
 impl OpKind {
     /// All kinds, by number.
-    pub const ALL: [OpKind; 12] = [
+    pub const ALL: [OpKind; 14] = [
         OpKind::Conv2d,
         OpKind::Depthwise,
         OpKind::Pointwise,
@@ -48,6 +52,8 @@ impl OpKind {
         OpKind::Softmax,
         OpKind::Multiply,
         OpKind::Table,
+        OpKind::LayerNorm,
+        OpKind::Concat,
     ];
 
     /// The kind with a number of the format.
@@ -70,13 +76,15 @@ impl OpKind {
             OpKind::Softmax => "softmax",
             OpKind::Multiply => "multiply",
             OpKind::Table => "table",
+            OpKind::LayerNorm => "layer_norm",
+            OpKind::Concat => "concat",
         }
     }
 
     /// How many tensors it reads.
     pub const fn input_count(self) -> usize {
         match self {
-            OpKind::Add | OpKind::Multiply => 2,
+            OpKind::Add | OpKind::Multiply | OpKind::Concat => 2,
             _ => 1,
         }
     }
@@ -190,6 +198,11 @@ pub enum Body<C: Storage> {
     Table {
         table: C::Table,
     },
+    LayerNorm {
+        epsilon: u64,
+        channels: C,
+    },
+    Concat,
 }
 
 impl<C: Storage> Body<C> {
@@ -208,6 +221,8 @@ impl<C: Storage> Body<C> {
             Body::Softmax { .. } => OpKind::Softmax,
             Body::Multiply { .. } => OpKind::Multiply,
             Body::Table { .. } => OpKind::Table,
+            Body::LayerNorm { .. } => OpKind::LayerNorm,
+            Body::Concat => OpKind::Concat,
         }
     }
 
@@ -217,7 +232,8 @@ impl<C: Storage> Body<C> {
             Body::Conv2d { channels, .. }
             | Body::Depthwise { channels, .. }
             | Body::Pointwise { channels }
-            | Body::Dense { channels } => Some(channels),
+            | Body::Dense { channels }
+            | Body::LayerNorm { channels, .. } => Some(channels),
             _ => None,
         }
     }
@@ -282,6 +298,11 @@ impl<C: Storage> Body<C> {
             Body::Table { table } => Body::Table {
                 table: table_of(table),
             },
+            Body::LayerNorm { epsilon, channels } => Body::LayerNorm {
+                epsilon,
+                channels: f(channels),
+            },
+            Body::Concat => Body::Concat,
         }
     }
 }

@@ -130,6 +130,8 @@ impl<'a> Image<'a> {
                 .params::<MultiplyRecord>(record)
                 .map(|multiply| multiply.reserved.get()),
             OpKind::Table => self.params::<TableRecord>(record).map(|_| 0),
+            OpKind::LayerNorm => self.params::<LayerNormRecord>(record).map(|_| 0),
+            OpKind::Concat => self.params::<ConcatRecord>(record).map(|_| 0),
         };
         let reserved = reserved.ok_or(ParseError::OpParams { at })?;
         if reserved != 0 {

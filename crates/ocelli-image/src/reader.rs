@@ -291,6 +291,14 @@ impl<'a> Image<'a> {
             OpKind::Table => Body::Table {
                 table: self.params::<TableRecord>(record)?,
             },
+            OpKind::LayerNorm => {
+                let norm = self.params::<LayerNormRecord>(record)?;
+                Body::LayerNorm {
+                    epsilon: norm.epsilon.get(),
+                    channels: self.channels(&norm.channels)?,
+                }
+            }
+            OpKind::Concat => Body::Concat,
         })
     }
 

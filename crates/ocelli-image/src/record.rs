@@ -1,6 +1,6 @@
 //! The bytes of an image, as types. All numbers are little-endian; reserved bytes are zero.
 
-use zerocopy::little_endian::{F32, I32, U16, U32};
+use zerocopy::little_endian::{F32, I32, U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The format version that this crate writes, and the newest that it reads.
@@ -184,6 +184,16 @@ pub(crate) struct MultiplyRecord {
 
 /// Output code of each input code, from -128 on.
 pub(crate) type TableRecord = [i8; 256];
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct LayerNormRecord {
+    pub channels: ChannelsRecord,
+    pub epsilon: U64,
+}
+
+/// A concatenation has no parameters.
+pub(crate) type ConcatRecord = [u8; 0];
 
 /// How pixels become codes, and how a photo becomes pixels.
 ///

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use core::fmt;
 
-use zerocopy::little_endian::{I32, U16, U32};
+use zerocopy::little_endian::{I32, U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::body::{Body, ChannelsRef, Factor, Storage, WeightPacking};
@@ -409,6 +409,14 @@ fn encode_params(body: &Body<Channels>, params: &mut Vec<u8>, weights: &mut Vec<
             params.extend_from_slice(record.as_bytes());
         }
         Body::Table { table } => params.extend_from_slice(table.as_bytes()),
+        Body::LayerNorm { epsilon, channels } => {
+            let record = LayerNormRecord {
+                channels: encode_channels(channels, weights),
+                epsilon: U64::new(*epsilon),
+            };
+            params.extend_from_slice(record.as_bytes());
+        }
+        Body::Concat => {}
     }
     align(params, 4);
     offset

@@ -53,6 +53,8 @@ pub enum ShapeError {
     },
     /// The lower clamp code lies above the upper one.
     Clamp,
+    /// The epsilon of a layer norm is 2^62 or more.
+    Epsilon,
 }
 
 impl fmt::Display for ShapeError {
@@ -77,6 +79,7 @@ impl fmt::Display for ShapeError {
                 write!(f, "multiplier or shift of channel {at} out of range")
             }
             ShapeError::Clamp => f.write_str("clamp minimum above maximum"),
+            ShapeError::Epsilon => f.write_str("the epsilon is 2^62 or more"),
         }
     }
 }

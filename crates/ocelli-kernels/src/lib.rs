@@ -16,11 +16,13 @@
 
 mod add;
 mod arch;
+mod concat;
 mod conv;
 mod dense;
 mod depthwise;
 mod error;
 mod geometry;
+mod layer_norm;
 mod multiply;
 mod pad;
 mod pointwise;
@@ -31,11 +33,13 @@ mod softmax;
 mod table;
 
 pub use add::{Add, AddParams};
+pub use concat::{Concat, ConcatParams};
 pub use conv::{Conv2d, Conv2dParams};
 pub use dense::{Dense, DenseParams};
 pub use depthwise::{Depthwise, DepthwiseParams};
 pub use error::{Operand, ShapeError};
 pub use geometry::{Padding, Shape, Window};
+pub use layer_norm::{LayerNorm, LayerNormParams};
 pub use multiply::{Multiply, MultiplyParams};
 pub use pad::{Pad, PadParams};
 pub use pointwise::{Pointwise, PointwiseParams};

@@ -75,6 +75,8 @@ impl KernelTable {
             .with(Family::SOFTMAX)
             .with(Family::MULTIPLY)
             .with(Family::TABLE)
+            .with(Family::LAYER_NORM)
+            .with(Family::CONCAT)
     }
 
     pub(crate) fn get(&self, kind: OpKind) -> Option<&Family> {
@@ -175,6 +177,18 @@ impl Family {
     /// A function of single codes.
     pub const TABLE: Family = family!(Table, Table, table, |table, io| table.run(
         &io.inputs[0],
+        io.rows.start,
+        io.output
+    ));
+    /// Layer normalization over channels.
+    pub const LAYER_NORM: Family = family!(LayerNorm, LayerNorm, layer_norm, |norm, io| norm.run(
+        &io.inputs[0],
+        io.rows.start,
+        io.output
+    ));
+    /// Channels of two tensors.
+    pub const CONCAT: Family = family!(Concat, Concat, concat, |concat, io| concat.run(
+        [&io.inputs[0], &io.inputs[1]],
         io.rows.start,
         io.output
     ));
@@ -437,5 +451,25 @@ fn table<'a>(op: &OpContext<'a>) -> Option<TableParams<'a>> {
         input: shape(&op.inputs[0]),
         output: shape(&op.output),
         table,
+    })
+}
+
+fn layer_norm<'a>(op: &OpContext<'a>) -> Option<LayerNormParams<'a>> {
+    let Body::LayerNorm { epsilon, channels } = &op.body else {
+        return None;
+    };
+    Some(LayerNormParams {
+        input: shape(&op.inputs[0]),
+        output: shape(&op.output),
+        weights: channels.weights,
+        epsilon: *epsilon,
+        requant: requant(channels, &op.output),
+    })
+}
+
+fn concat(op: &OpContext<'_>) -> Option<ConcatParams> {
+    matches!(op.body, Body::Concat).then_some(ConcatParams {
+        inputs: op.inputs.map(|input| shape(&input)),
+        output: shape(&op.output),
     })
 }

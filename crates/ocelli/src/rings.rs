@@ -21,6 +21,8 @@ pub fn input_rows<C: Storage>(body: &Body<C>, input_h: usize, rows: Range<usize>
         | Body::Add { .. }
         | Body::Multiply { .. }
         | Body::Table { .. }
+        | Body::LayerNorm { .. }
+        | Body::Concat
         | Body::GlobalAveragePool { .. } => rows,
         Body::Pad { padding } => {
             let top = usize::from(padding.top);
@@ -45,6 +47,8 @@ pub(crate) fn rows_at_once(body: &Body<ChannelsRef<'_>>, input: &Tensor, rows: u
         | Body::Add { .. }
         | Body::Multiply { .. }
         | Body::Table { .. }
+        | Body::LayerNorm { .. }
+        | Body::Concat
         | Body::Pad { .. } => rows,
         Body::GlobalAveragePool { .. } => 1,
         Body::Dense { .. } | Body::Softmax { .. } => input.h,

@@ -78,6 +78,8 @@ fn family(kind: OpKind) -> &'static str {
         OpKind::Softmax => "SOFTMAX",
         OpKind::Multiply => "MULTIPLY",
         OpKind::Table => "TABLE",
+        OpKind::LayerNorm => "LAYER_NORM",
+        OpKind::Concat => "CONCAT",
     }
 }
 

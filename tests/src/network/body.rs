@@ -82,6 +82,16 @@ impl Network {
             Layer::Table(table) => Body::Table {
                 table: table.clone(),
             },
+            Layer::LayerNorm {
+                weights,
+                epsilon,
+                channels,
+            } => Body::LayerNorm {
+                epsilon: *epsilon,
+                // The zero point of the input falls out: nothing is folded.
+                channels: folded(weights, channels.bias.clone(), channels),
+            },
+            Layer::Concat => Body::Concat,
         }
     }
 }

@@ -15,7 +15,7 @@ impl Network {
         };
         let ([h, w, c], zero_point) = (self.shapes[input], self.zero_points[input]);
         let one = [input; 2];
-        match random.below(11) {
+        match random.below(13) {
             0 | 1 => {
                 let window = random_window(h, w, 2, random);
                 let taps = window.filter_h * window.filter_w * c;
@@ -81,7 +81,22 @@ impl Network {
                 let table = random.codes(256).try_into().expect("256 codes");
                 self.push(Layer::Table(table), one, [h, w, c], random.code());
             }
-            8 | 9 => {
+            8 => {
+                let (weights, epsilon, channels) = random_layer_norm(c, random);
+                let zero = channels.zero_point;
+                let layer = Layer::LayerNorm {
+                    weights,
+                    epsilon,
+                    channels,
+                };
+                self.push(layer, one, [h, w, c], zero);
+            }
+            9 => {
+                let other = self.any(random, |shape| shape[..2] == [h, w]);
+                let c = c + self.shapes[other][2];
+                self.push(Layer::Concat, [input, other], [h, w, c], zero_point);
+            }
+            10 | 11 => {
                 // With any tensor of the same shape, or with a factor for each channel, as a gate.
                 if random.once_in(2) {
                     self.average(input, random);
@@ -145,6 +160,15 @@ impl Network {
         };
         self.push(Layer::Softmax(params), [self.last(); 2], shape, i8::MIN);
     }
+}
+
+/// Weights, epsilon and channels of a layer norm of `c` channels.
+pub fn random_layer_norm(c: usize, random: &mut Random) -> (Vec<i8>, u64, Channels) {
+    // A normalized code times a weight is as large as this many products of codes.
+    let channels = Channels::random(c, 1 << 14, random);
+    let squares = (c * c) as u64;
+    let epsilon = random.pick(&[0, 0, 1, squares, 100 * squares, 1 << 40, (1 << 62) - 1]);
+    (random.codes(c), epsilon, channels)
 }
 
 /// A window of any kind that fits a tensor of `h` rows and `w` columns.

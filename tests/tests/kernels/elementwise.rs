@@ -1,8 +1,8 @@
-//! Addition, multiplication, tables and padding.
+//! Addition, multiplication, tables, concatenation and padding.
 
 use ocelli_kernels::{
-    Add, AddParams, Multiply, MultiplyParams, Pad, PadParams, Padding, Requant, Rows, Shape, Table,
-    TableParams,
+    Add, AddParams, Concat, ConcatParams, Multiply, MultiplyParams, Pad, PadParams, Padding,
+    Requant, Rows, Shape, Table, TableParams,
 };
 use ocelli_tests::random::cases;
 use ocelli_tests::reference::{self, Addition, Map, Multiplication};
@@ -145,4 +145,27 @@ fn a_table_begins_with_the_lowest_code() {
     let rows = Rows::whole(&[-128, -1, 0, 127], 4);
     table.expect("a valid table").run(&rows, 0, &mut output);
     assert_eq!(output, [127, 0, -1, -128]);
+}
+
+#[test]
+fn concatenation_equals_the_reference() {
+    cases(600, |random| {
+        let [h, w] = [0; 2].map(|_: usize| random.size(1..=9));
+        let [a, b] = [0; 2].map(|_: usize| Map::random([h, w, random.size(1..=17)], random));
+        let expected = reference::concat(&a, &b);
+        let concat = Concat::new(ConcatParams {
+            inputs: [shape(&a), shape(&b)],
+            output: shape(&expected),
+        })
+        .expect("a valid concatenation");
+        let case = (a.shape(), b.shape());
+        let whole = Rows::whole(&b.codes, b.row_elems());
+        let run =
+            |rows: &Rows<'_>, first, output: &mut [i8]| concat.run([rows, &whole], first, output);
+        check(&a, &expected, |rows| rows, run, random, case);
+        let whole = Rows::whole(&a.codes, a.row_elems());
+        let run =
+            |rows: &Rows<'_>, first, output: &mut [i8]| concat.run([&whole, rows], first, output);
+        check(&b, &expected, |rows| rows, run, random, case);
+    });
 }

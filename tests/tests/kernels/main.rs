@@ -3,6 +3,7 @@
 mod by_rows;
 mod convolution;
 mod elementwise;
+mod layer_norm;
 mod pool;
 mod refusals;
 mod softmax;

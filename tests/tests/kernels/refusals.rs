@@ -141,6 +141,121 @@ fn a_pool_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn a_layer_norm_is_refused_with_what_is_wrong() {
+    let params = LayerNormParams {
+        input: Shape::new(2, 2, 3),
+        output: Shape::new(2, 2, 3),
+        weights: &[1; 3],
+        epsilon: (1 << 62) - 1,
+        requant: REQUANT,
+    };
+    let with = |change: fn(&mut LayerNormParams<'static>)| {
+        let mut params = params;
+        change(&mut params);
+        LayerNorm::new(params).map(|_| ())
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(with(|p| p.epsilon += 1), Err(ShapeError::Epsilon));
+    assert_eq!(
+        with(|p| p.weights = &[1; 4]),
+        extent(Operand::Weights, 3, 4)
+    );
+    assert_eq!(with(|p| p.output.w = 3), extent(Operand::OutputWidth, 2, 3));
+    assert_eq!(with(|p| p.input.h = 0), Err(ShapeError::Zero));
+    assert_eq!(
+        with(|p| {
+            p.input.c = 4097;
+            p.output.c = 4097;
+            p.weights = &[1; 4097];
+        }),
+        Err(ShapeError::Accumulator { at: 4096 })
+    );
+    // Normalized codes times weights reach 2^28, which leaves room for one bit to the left.
+    assert_eq!(with(|p| p.requant.shift = &[0, 1, 0]), Ok(()));
+    assert_eq!(
+        with(|p| p.requant.shift = &[0, 2, 0]),
+        Err(ShapeError::Accumulator { at: 1 })
+    );
+    assert_eq!(
+        with(|p| p.requant.bias = &[0, 0, 3 << 28]),
+        Err(ShapeError::Accumulator { at: 2 })
+    );
+}
+
+#[test]
+fn a_multiplication_is_refused_with_what_is_wrong() {
+    let with = |change: fn(&mut MultiplyParams)| {
+        let mut params = MultiplyParams {
+            inputs: [Shape::new(4, 5, 2), Shape::new(1, 1, 2)],
+            output: Shape::new(4, 5, 2),
+            zero_points: [0; 2],
+            factor: Requant {
+                multiplier: 1 << 30,
+                shift: 14,
+            },
+            output_zero_point: 0,
+            clamp: Clamp::NONE,
+        };
+        change(&mut params);
+        Multiply::new(params).map(|_| ())
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(with(|p| p.inputs[1] = p.inputs[0]), Ok(()));
+    // The first input is not repeated, nor is a row, nor a code.
+    assert_eq!(
+        with(|p| p.inputs.reverse()),
+        extent(Operand::OutputHeight, 1, 4)
+    );
+    assert_eq!(
+        with(|p| p.inputs[1].w = 5),
+        extent(Operand::OutputHeight, 4, 1)
+    );
+    assert_eq!(
+        with(|p| p.inputs[1].c = 1),
+        extent(Operand::OutputHeight, 4, 1)
+    );
+    assert_eq!(
+        with(|p| p.output.c = 3),
+        extent(Operand::OutputChannels, 2, 3)
+    );
+    assert_eq!(
+        with(|p| p.factor.shift = 15),
+        Err(ShapeError::Accumulator { at: 0 })
+    );
+    assert_eq!(with(|p| p.clamp.max = -128), Ok(()));
+    assert_eq!(
+        with(|p| p.clamp = Clamp { min: 1, max: 0 }),
+        Err(ShapeError::Clamp)
+    );
+}
+
+#[test]
+fn a_concatenation_is_refused_with_what_is_wrong() {
+    let with = |change: fn(&mut ConcatParams)| {
+        let mut params = ConcatParams {
+            inputs: [Shape::new(4, 5, 2), Shape::new(4, 5, 7)],
+            output: Shape::new(4, 5, 9),
+        };
+        change(&mut params);
+        Concat::new(params).map(|_| ())
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(
+        with(|p| p.inputs[1].h = 3),
+        extent(Operand::OutputHeight, 3, 4)
+    );
+    assert_eq!(
+        with(|p| p.inputs[0].w = 1),
+        extent(Operand::OutputWidth, 1, 5)
+    );
+    assert_eq!(
+        with(|p| p.output.c = 8),
+        extent(Operand::OutputChannels, 9, 8)
+    );
+    assert_eq!(with(|p| p.inputs[0].c = 0), Err(ShapeError::Zero));
+}
+
+#[test]
 fn extents_at_the_end_of_the_range_are_refused_and_overflow_nothing() {
     const MOST: usize = usize::MAX;
     let mut conv = CONV;
@@ -168,6 +283,12 @@ fn extents_at_the_end_of_the_range_are_refused_and_overflow_nothing() {
         clamp: Clamp::NONE,
     };
     assert!(GlobalAveragePool::new(global).is_err());
+    let far = Shape::new(MOST, MOST, MOST);
+    let concat = ConcatParams {
+        inputs: [far; 2],
+        output: Shape::new(MOST, MOST, 1),
+    };
+    assert!(Concat::new(concat).is_err());
     let dense = DenseParams {
         inputs: MOST,
         outputs: MOST,

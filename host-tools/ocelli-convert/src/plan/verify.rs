@@ -205,6 +205,8 @@ fn needs<C: Storage>(body: &Body<C>, h: usize, row: usize) -> Vec<usize> {
         Body::Pointwise { .. }
         | Body::Add { .. }
         | Body::Table { .. }
+        | Body::LayerNorm { .. }
+        | Body::Concat
         | Body::GlobalAveragePool { .. } => vec![row],
         // A second input of one pixel serves every row.
         Body::Multiply { .. } => vec![if h == 1 { 0 } else { row }],
