@@ -1,4 +1,5 @@
-//! The model of the golden image: every kind of op, every section, written down by hand and never changed.
+//! The model of the golden image: every section, every kind of op that version 1 began with, written down by hand and
+//! never changed. [`later`] has the kinds that came to it.
 //!
 //! Weights and factors follow patterns of whole numbers, so that no generator can move it.
 
@@ -8,6 +9,10 @@ use ocelli_image::{
 };
 
 use crate::reference::Map;
+
+pub mod later;
+
+const ALL: [i8; 2] = [-128, 127];
 
 /// The input that the golden output belongs to; codes that pixels can have in every channel.
 pub fn input() -> Map {
@@ -120,7 +125,6 @@ fn channels(count: usize, weights: usize, shift: i8, clamp: [i8; 2]) -> Channels
 type Record = (Body<Channels>, [usize; 2], usize, (usize, usize));
 
 fn ops() -> Vec<ModelOp> {
-    const ALL: [i8; 2] = [-128, 127];
     let factor = |multiplier, shift| Factor { multiplier, shift };
     let ops: [Record; 10] = [
         (
@@ -220,12 +224,15 @@ fn ops() -> Vec<ModelOp> {
             (0, 0),
         ),
     ];
-    let op = |(body, inputs, rows_per_step, scratch)| ModelOp {
+    ops.map(op).to_vec()
+}
+
+fn op((body, inputs, rows_per_step, scratch): Record) -> ModelOp {
+    ModelOp {
         body,
         inputs,
         weight_packing: WeightPacking::Canonical,
         rows_per_step,
         scratch,
-    };
-    ops.map(op).to_vec()
+    }
 }

@@ -1,13 +1,13 @@
-//! Networks of one layer at the ends of what an image can say.
+//! Networks of one layer, or a gate, at the ends of what an image can say.
 
 use ocelli_kernels::{Padding, Window};
 
 use super::{Layer, Network};
 use crate::random::Random;
-use crate::reference::{self, Channels};
+use crate::reference::{self, Channels, Multiplication};
 
 impl Network {
-    /// One layer with extents and windows from the ends of their ranges, of up to `products` products.
+    /// One layer, or a gate, with extents and windows from the ends of their ranges, of up to `products` products.
     pub fn extreme(products: usize, random: &mut Random) -> Network {
         const SIDES: [usize; 8] = [1, 2, 3, 254, 255, 256, 300, 65_535];
         loop {
@@ -35,7 +35,7 @@ impl Network {
                 head: None,
             };
             let clamp = random.clamp();
-            match random.below(5) {
+            match random.below(7) {
                 0 if taps * c <= 20_000 && small(&[pixels, taps, c], products) => {
                     let channels = Channels::random(1, taps * c, random);
                     let zero = channels.zero_point;
@@ -81,6 +81,23 @@ impl Network {
                     let shape = [h + top + bottom, w + left + right, c];
                     let zero = network.zero_points[0];
                     network.push(Layer::Pad(padding), [0; 2], shape, zero);
+                }
+                5 => {
+                    network.average(0, random);
+                    let zero_points = [network.zero_points[0], network.zero_points[1]];
+                    let op = Multiplication::random(zero_points, random);
+                    let zero = op.output_zero_point;
+                    network.push(Layer::Multiply(op), [0, 1], [h, w, c], zero);
+                }
+                6 if c <= 4096 => {
+                    let (weights, epsilon, channels) = super::random_layer_norm(c, random);
+                    let zero = channels.zero_point;
+                    let layer = Layer::LayerNorm {
+                        weights,
+                        epsilon,
+                        channels,
+                    };
+                    network.push(layer, [0; 2], [h, w, c], zero);
                 }
                 _ => continue,
             }

@@ -50,11 +50,13 @@ fn wound(surgery: &mut Surgery, random: &mut Random) {
 
 #[test]
 fn a_wounded_image_is_refused_or_runs_to_its_end() {
-    let golden = golden::model().encode().expect("a valid model");
-    let healthy = Surgery(golden.bytes().to_vec());
+    let healthy = [golden::model(), golden::later::model()].map(|model| {
+        let golden = model.encode().expect("a valid model");
+        Surgery(golden.bytes().to_vec())
+    });
     let mut fates = [0; 4];
-    cases(40_000, |random| {
-        let mut surgery = healthy.clone();
+    cases(60_000, |random| {
+        let mut surgery = healthy[usize::from(random.once_in(3))].clone();
         wound(&mut surgery, random);
         fates[fate(&surgery.buffer()) as usize] += 1;
     });

@@ -8,9 +8,10 @@ use ocelli_kernels::Operand;
 use ocelli_tests::golden;
 use ocelli_tests::memory::Arena;
 
+use crate::later;
+
 /// What a session with all kernels and enough memory says to a model that has been changed.
-fn load(change: impl Fn(&mut Model)) -> Result<(), LoadError> {
-    let mut model = golden::model();
+fn load(mut model: Model, change: impl Fn(&mut Model)) -> Result<(), LoadError> {
     change(&mut model);
     let buffer = model.encode().expect("a well-made image");
     let image = buffer.parse().expect("a well-made image");
@@ -167,11 +168,16 @@ fn each_reason_is_named_and_every_one_occurs() {
             },
         ),
     ];
-    assert_eq!(load(|_| ()), Ok(()));
     let mut seen = BTreeSet::new();
-    for (number, (change, error)) in changes.into_iter().enumerate() {
-        assert_eq!(load(change), Err(error), "change {number}");
-        seen.insert(reason(error));
+    for (model, changes) in [
+        (golden::model(), changes.to_vec()),
+        (golden::later::model(), later::changes()),
+    ] {
+        assert_eq!(load(model.clone(), |_| ()), Ok(()));
+        for (number, (change, error)) in changes.into_iter().enumerate() {
+            assert_eq!(load(model.clone(), change), Err(error), "change {number}");
+            seen.insert(reason(error));
+        }
     }
     for error in refused_places().into_iter().chain(refused_kernels()) {
         seen.insert(reason(error));
@@ -215,10 +221,12 @@ fn refused_kernels() -> Vec<LoadError> {
         Family::GLOBAL_AVERAGE_POOL,
         Family::PAD,
         Family::SOFTMAX,
+        Family::MULTIPLY,
+        Family::TABLE,
+        Family::LAYER_NORM,
+        Family::CONCAT,
     ];
-    let model = golden::model();
-    let buffer = model.encode().expect("a well-made image");
-    let image = buffer.parse().expect("a well-made image");
+    let models = [golden::model(), golden::later::model()];
     let without = |kind: OpKind| {
         let mut kernels = KernelTable::new();
         for (other, family) in OpKind::ALL.into_iter().zip(families) {
@@ -226,11 +234,14 @@ fn refused_kernels() -> Vec<LoadError> {
                 kernels = kernels.with(family);
             }
         }
-        let at = model.ops.iter().position(|op| op.body.kind() == kind);
-        let error = LoadError::Kernel {
-            at: at.expect("every kind occurs"),
-            kind,
-        };
+        let of_kind = |model: &Model| model.ops.iter().position(|op| op.body.kind() == kind);
+        let (model, at) = models
+            .iter()
+            .find_map(|model| Some((model, of_kind(model)?)))
+            .expect("every kind occurs");
+        let buffer = model.encode().expect("a well-made image");
+        let image = buffer.parse().expect("a well-made image");
+        let error = LoadError::Kernel { at, kind };
         let mut arena = Arena::new(arena_bytes(&image));
         let refused = Session::new(&image, arena.bytes(), &kernels);
         assert_eq!(refused.err(), Some(error));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use ocelli_image::{Image, ParseError, SectionKind};
+use ocelli_image::{Image, Model, ParseError, SectionKind};
 use ocelli_tests::golden;
 use ocelli_tests::surgery::{Surgery, header};
 
-use crate::wounds::wounds;
+use crate::later;
+use crate::wounds::{Wound, wounds};
 
 /// A number for each reason, by a match that does not compile when a reason is forgotten.
 fn reason(error: ParseError) -> usize {
@@ -47,15 +48,29 @@ fn reason(error: ParseError) -> usize {
 const REASONS: usize = 30;
 
 fn healthy() -> Surgery {
-    let buffer = golden::model().encode().expect("a valid model");
+    surgery(&golden::model())
+}
+
+fn surgery(model: &Model) -> Surgery {
+    let buffer = model.encode().expect("a valid model");
     Surgery(buffer.bytes().to_vec())
+}
+
+/// Every wound, with the image that gets it.
+fn wounded() -> impl Iterator<Item = (Surgery, Wound)> {
+    let later_kinds = surgery(&golden::later::model());
+    let wounds = wounds().into_iter().map(|wound| (healthy(), wound));
+    wounds.chain(
+        later::wounds()
+            .into_iter()
+            .map(move |wound| (later_kinds.clone(), wound)),
+    )
 }
 
 #[test]
 fn each_broken_rule_has_its_own_error_and_every_error_occurs() {
     let mut seen = BTreeSet::new();
-    for (wound, cut, error) in wounds() {
-        let mut surgery = healthy();
+    for (mut surgery, (wound, cut, error)) in wounded() {
         cut(&mut surgery);
         surgery.seal();
         assert_eq!(surgery.parse(), Err(error), "{wound}");
@@ -78,13 +93,11 @@ fn each_broken_rule_has_its_own_error_and_every_error_occurs() {
 
 #[test]
 fn every_error_says_something_else() {
-    let texts: BTreeSet<String> = wounds()
-        .iter()
-        .map(|(_, _, error)| error.to_string())
+    let texts: BTreeSet<String> = wounded()
+        .map(|(_, (_, _, error))| error.to_string())
         .collect();
-    let errors: BTreeSet<String> = wounds()
-        .iter()
-        .map(|(_, _, error)| format!("{error:?}"))
+    let errors: BTreeSet<String> = wounded()
+        .map(|(_, (_, _, error))| format!("{error:?}"))
         .collect();
     assert_eq!(texts.len(), errors.len());
 }
