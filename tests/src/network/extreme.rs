@@ -89,7 +89,7 @@ impl Network {
                     let zero = op.output_zero_point;
                     network.push(Layer::Multiply(op), [0, 1], [h, w, c], zero);
                 }
-                6 if c <= 4096 => {
+                6 if c <= 4096 && small(&[h, w, c, c], 20 * products) => {
                     let (weights, epsilon, channels) = super::random_layer_norm(c, random);
                     let zero = channels.zero_point;
                     let layer = Layer::LayerNorm {

@@ -105,8 +105,11 @@ fn params_before_end(s: &mut Surgery, at: usize, bytes: u32) {
     s.set_u32(s.op(at) + op::PARAMS, end - bytes);
 }
 
+/// What is changed in a model.
+pub type Change = fn(&mut Model);
+
 /// Changes of the golden model of the later kinds that make well-made images, and what a session says to them.
-pub fn changes() -> Vec<(fn(&mut Model), LoadError)> {
+pub fn changes() -> Vec<(Change, LoadError)> {
     let refused = |at, error| LoadError::Op { at, error };
     let extent = |at, operand, needed, got| LoadError::Op {
         at,

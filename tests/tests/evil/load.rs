@@ -8,7 +8,7 @@ use ocelli_kernels::Operand;
 use ocelli_tests::golden;
 use ocelli_tests::memory::Arena;
 
-use crate::later;
+use crate::later::{self, Change};
 
 /// What a session with all kernels and enough memory says to a model that has been changed.
 fn load(mut model: Model, change: impl Fn(&mut Model)) -> Result<(), LoadError> {
@@ -33,7 +33,6 @@ fn reason(error: LoadError) -> usize {
 
 #[test]
 fn each_reason_is_named_and_every_one_occurs() {
-    type Change = fn(&mut Model);
     let extent = |at, operand, needed, got| LoadError::Op {
         at,
         error: ShapeError::Extent {
