@@ -1,17 +1,24 @@
-//! Chooses the memory map of the emulated board and hands the linker its scripts.
+//! Chooses the emulated board and its memory map, and hands the linker its scripts.
 
 use std::{env, fs, path::PathBuf};
 
 fn main() {
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let map = if target.starts_with("thumbv8m.main") {
-        "memory-an505.x"
+    let asked_for = |feature| env::var_os(format!("CARGO_FEATURE_{feature}")).is_some();
+    let (board, map) = if asked_for("MPS3_AN547") {
+        ("an547", "memory-an547.x")
+    } else if asked_for("MPS2_AN500") {
+        ("mps2", "memory-an500.x")
+    } else if target.starts_with("thumbv8m.main") {
+        ("an505", "memory-an505.x")
     } else {
-        "memory-mps2.x"
+        ("mps2", "memory-mps2.x")
     };
     fs::copy(map, out.join("memory.x")).expect("the memory map can be copied");
     println!("cargo:rustc-check-cfg=cfg(armv6m, armv8m)");
+    println!("cargo:rustc-check-cfg=cfg(board, values(\"mps2\", \"an505\", \"an547\"))");
+    println!("cargo:rustc-cfg=board=\"{board}\"");
     match target.get(..7) {
         Some("thumbv6") => println!("cargo:rustc-cfg=armv6m"),
         Some("thumbv8") => println!("cargo:rustc-cfg=armv8m"),

@@ -1,18 +1,19 @@
-//! The CMSDK UART 0 of the mps2 boards, polled.
+//! The CMSDK UART 0 of the boards, polled.
 
 use core::ptr::{read_volatile, write_volatile};
 
-const BASE: usize = 0x4000_4000;
-const DATA: *mut u32 = BASE as *mut u32;
-const STATE: *mut u32 = (BASE + 0x04) as *mut u32;
-const CTRL: *mut u32 = (BASE + 0x08) as *mut u32;
-const INTERRUPTS: *mut u32 = (BASE + 0x0c) as *mut u32;
-const BAUD_DIVIDER: *mut u32 = (BASE + 0x10) as *mut u32;
-// The UART's receive interrupt is the first of the board's. It is enabled but masked: it wakes the processor and is
-// never taken.
-const NVIC_ENABLE: *mut u32 = 0xe000_e100 as *mut u32;
-const NVIC_UNPEND: *mut u32 = 0xe000_e280 as *mut u32;
-const NVIC_RECEIVE: u32 = 1;
+use crate::board::{UART, UART_RECEIVE_INTERRUPT};
+
+const DATA: *mut u32 = UART as *mut u32;
+const STATE: *mut u32 = (UART + 0x04) as *mut u32;
+const CTRL: *mut u32 = (UART + 0x08) as *mut u32;
+const INTERRUPTS: *mut u32 = (UART + 0x0c) as *mut u32;
+const BAUD_DIVIDER: *mut u32 = (UART + 0x10) as *mut u32;
+// The receive interrupt is enabled but masked: it wakes the processor and is never taken.
+const NVIC_WORD: usize = 4 * (UART_RECEIVE_INTERRUPT as usize / 32);
+const NVIC_ENABLE: *mut u32 = (0xe000_e100 + NVIC_WORD) as *mut u32;
+const NVIC_UNPEND: *mut u32 = (0xe000_e280 + NVIC_WORD) as *mut u32;
+const NVIC_RECEIVE: u32 = 1 << (UART_RECEIVE_INTERRUPT % 32);
 
 const STATE_TX_FULL: u32 = 1;
 const STATE_RX_FULL: u32 = 2;
