@@ -11,8 +11,49 @@ use crate::repo;
 use crate::sizes;
 use crate::thumb::{M4F, Thumb};
 
-/// The boards that the emulator plays, by the names that `ocelli verify --on` knows.
-const EMULATED: [(&str, &str); 1] = [("m4", M4F)];
+/// A board that the emulator plays.
+pub struct Emulated {
+    /// The name that `ocelli verify --on` knows.
+    pub name: &'static str,
+    /// What its programs are built for.
+    pub target: &'static str,
+    /// The feature of `ocelli-qemu` that means this board, where the target does not.
+    pub feature: Option<&'static str>,
+}
+
+/// Every emulated board.
+pub const EMULATED: &[Emulated] = &[
+    Emulated {
+        name: "m0",
+        target: "thumbv6m-none-eabi",
+        feature: None,
+    },
+    Emulated {
+        name: "m3",
+        target: "thumbv7m-none-eabi",
+        feature: None,
+    },
+    Emulated {
+        name: "m4",
+        target: M4F,
+        feature: None,
+    },
+    Emulated {
+        name: "m7",
+        target: M4F,
+        feature: Some("mps2-an500"),
+    },
+    Emulated {
+        name: "m33",
+        target: "thumbv8m.main-none-eabihf",
+        feature: None,
+    },
+    Emulated {
+        name: "m55",
+        target: "thumbv8m.main-none-eabihf",
+        feature: Some("mps3-an547"),
+    },
+];
 
 /// A real board.
 pub struct Board {
@@ -45,27 +86,44 @@ pub fn qemu_dir() -> PathBuf {
 
 /// Builds the programs of an emulated board and puts them where `ocelli` and the tests look: the one that serves
 /// `ocelli verify`, which is given back, and the one that fails on purpose.
-pub fn emulated(thumb: &Thumb, board: &str) -> Result<PathBuf> {
-    let Some((_, target)) = EMULATED.iter().find(|(name, _)| *name == board) else {
-        let known: Vec<&str> = EMULATED.iter().map(|(name, _)| *name).collect();
-        bail!(
-            "there is no emulated board {board}; there is {}",
-            known.join(", ")
-        );
-    };
+pub fn emulated(thumb: &Thumb, name: &str) -> Result<PathBuf> {
+    let board = emulated_board(name)?;
     progress::note(&format!(
-        "building the firmware of {board} with {}",
+        "building the firmware of {name} with {}",
         thumb.describe()
     ));
     fs::create_dir_all(repo::target().join("firmware"))?;
     let put = |program: &str| {
-        let elf = thumb.build_bin(&qemu_dir(), program, target)?;
-        let to = repo::target().join(format!("firmware/{program}-{board}.elf"));
+        let elf = thumb.build_bin(&qemu_dir(), program, board.target, board.feature)?;
+        let to = repo::target().join(format!("firmware/{program}-{name}.elf"));
         fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
         Ok(to)
     };
     put("fault")?;
     put("device")
+}
+
+/// Builds the programs of every emulated board; those that serve `ocelli verify`.
+pub fn all_emulated() -> Result<Vec<(&'static str, PathBuf)>> {
+    let targets: Vec<&str> = EMULATED.iter().map(|board| board.target).collect();
+    let thumb = Thumb::detect(&targets)?;
+    EMULATED
+        .iter()
+        .map(|board| Ok((board.name, emulated(&thumb, board.name)?)))
+        .collect()
+}
+
+fn emulated_board(name: &str) -> Result<&'static Emulated> {
+    EMULATED
+        .iter()
+        .find(|board| board.name == name)
+        .with_context(|| {
+            let known: Vec<&str> = EMULATED.iter().map(|board| board.name).collect();
+            format!(
+                "there is no emulated board {name}; there is {}",
+                known.join(", ")
+            )
+        })
 }
 
 /// Builds the firmware of a real board.
@@ -78,18 +136,26 @@ pub fn real(thumb: &Thumb, board: &str) -> Result<PathBuf> {
         "building the firmware of {board} with {}",
         thumb.describe()
     ));
-    thumb.build_bin(&found.dir(), found.bin, found.target)
+    thumb.build_bin(&found.dir(), found.bin, found.target, None)
 }
 
-/// Builds what was asked for and prints where it is, with its sizes.
-pub fn firmware(emulated_board: &str, real_board: Option<&str>) -> Result<()> {
-    let thumb = Thumb::detect(&[M4F])?;
-    let (name, elf) = match real_board {
-        Some(board) => (board, real(&thumb, board)?),
-        None => (emulated_board, emulated(&thumb, emulated_board)?),
+/// Builds what was asked for, every emulated board if nothing was, and prints where it is, with its sizes.
+pub fn firmware(emulated_name: Option<&str>, real_name: Option<&str>) -> Result<()> {
+    let built = match (emulated_name, real_name) {
+        (None, None) => all_emulated()?,
+        (Some(name), _) => {
+            let board = emulated_board(name)?;
+            let thumb = Thumb::detect(&[board.target])?;
+            vec![(board.name, emulated(&thumb, name)?)]
+        }
+        (None, Some(name)) => vec![(name, real(&Thumb::detect(&[M4F])?, name)?)],
     };
-    // A board's folder may have its target folder above it.
-    println!("{}", repo::shown(&elf.canonicalize()?));
-    sizes::print(&[(name.to_owned(), Elf::read(&elf)?.sizes)]);
+    let mut sizes = Vec::new();
+    for (name, elf) in built {
+        // A board's folder may have its target folder above it.
+        println!("{}", repo::shown(&elf.canonicalize()?));
+        sizes.push((name.to_owned(), Elf::read(&elf)?.sizes));
+    }
+    sizes::print(&sizes);
     Ok(())
 }

@@ -64,11 +64,11 @@ enum Verb {
         /// Only these assets
         names: Vec<String>,
     },
-    /// Build the firmware of an emulated board (into target/firmware) or of a real one
+    /// Build the firmware of the emulated boards (into target/firmware) or of a real one
     Firmware {
-        /// An emulated board
-        #[arg(long, default_value = "m4", conflicts_with = "board")]
-        target: String,
+        /// Only this emulated board: m0, m3, m4, m7, m33 or m55
+        #[arg(long, conflicts_with = "board")]
+        target: Option<String>,
         /// A real board of firmware/boards
         #[arg(long)]
         board: Option<String>,
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
         Verb::Demo => demo::demo(),
         Verb::Test { quick } => test::test(quick),
         Verb::Fetch { names } => fetch::fetch(&names),
-        Verb::Firmware { target, board } => firmware::firmware(&target, board.as_deref()),
+        Verb::Firmware { target, board } => firmware::firmware(target.as_deref(), board.as_deref()),
         Verb::Audit => audit::audit(),
         Verb::Sizes => sizes::sizes(),
         Verb::Report => report::report(),

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::thumb::{M4F, Thumb};
+use crate::firmware::{BOARDS, EMULATED};
+use crate::thumb::Thumb;
 use crate::{audit, fetch, firmware, qemu, repo, shell, sizes};
 
 /// What `--quick` leaves out.
@@ -22,9 +23,7 @@ pub fn test(quick: bool) -> Result<()> {
     steps.run("docs", docs);
     steps.run("host tests", host_tests);
     if !quick {
-        steps.run("firmware", || {
-            firmware::emulated(&Thumb::detect(&[M4F])?, "m4").map(drop)
-        });
+        steps.run("firmware", || firmware::all_emulated().map(drop));
         steps.run("firmware clippy", firmware_clippy);
         steps.run("device audit", audit::audit);
         steps.run("emulator tests", emulator_tests);
@@ -96,7 +95,7 @@ impl Steps {
 
 /// The folders that hold a workspace of their own.
 fn workspaces() -> Vec<std::path::PathBuf> {
-    let boards = firmware::BOARDS.iter().map(firmware::Board::dir);
+    let boards = BOARDS.iter().map(firmware::Board::dir);
     [repo::root(), repo::firmware()]
         .into_iter()
         .chain(boards)
@@ -138,16 +137,31 @@ fn clippy() -> Result<()> {
 }
 
 fn firmware_clippy() -> Result<()> {
-    let thumb = Thumb::detect(&[M4F])?;
-    for workspace in workspaces().iter().skip(1) {
-        firmware_clippy_in(&thumb, workspace)?;
+    let targets: Vec<&str> = EMULATED.iter().map(|board| board.target).collect();
+    let thumb = Thumb::detect(&targets)?;
+    for board in EMULATED {
+        let feature = board
+            .feature
+            .map(|feature| format!("ocelli-qemu/{feature}"));
+        firmware_clippy_in(&thumb, &repo::firmware(), board.target, feature.as_deref())?;
+    }
+    for board in BOARDS {
+        firmware_clippy_in(&thumb, &board.dir(), board.target, None)?;
     }
     Ok(())
 }
 
-fn firmware_clippy_in(thumb: &Thumb, dir: &Path) -> Result<()> {
-    let mut clippy = thumb.clippy(M4F)?;
-    clippy.args(["--workspace", "--release", "--", "-D", "warnings"]);
+fn firmware_clippy_in(
+    thumb: &Thumb,
+    dir: &Path,
+    target: &str,
+    feature: Option<&str>,
+) -> Result<()> {
+    let mut clippy = thumb.clippy(target)?;
+    clippy
+        .args(["--workspace", "--release"])
+        .args(feature.map(|feature| format!("--features={feature}")))
+        .args(["--", "-D", "warnings"]);
     shell::run(clippy.current_dir(dir))
 }
 
@@ -166,7 +180,7 @@ fn host_tests() -> Result<()> {
 
 fn emulator_tests() -> Result<()> {
     let qemu = qemu::find()?;
-    firmware::emulated(&Thumb::detect(&[M4F])?, "m4")?;
+    firmware::all_emulated()?;
     // The whole workspace is named, so that its crates need not be built again with fewer features.
     shell::run(
         repo::cargo()

@@ -100,11 +100,18 @@ impl Thumb {
     }
 
     /// Builds one program in release and gives back its ELF.
-    pub fn build_bin(&self, dir: &Path, bin: &str, target: &str) -> Result<PathBuf> {
+    pub fn build_bin(
+        &self,
+        dir: &Path,
+        bin: &str,
+        target: &str,
+        feature: Option<&str>,
+    ) -> Result<PathBuf> {
         let mut command = self.cargo("build", target);
         command
             .current_dir(dir)
             .args(["--release", "--bin", bin])
+            .args(feature.map(|feature| format!("--features={feature}")))
             .arg("--message-format=json-render-diagnostics");
         let output = command
             .stdin(Stdio::null())
