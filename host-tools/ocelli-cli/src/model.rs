@@ -11,6 +11,8 @@ use ocelli_convert::preprocess::{Preprocess, load_image};
 use ocelli_image::ImageBuffer;
 use rayon::prelude::*;
 
+use crate::inspect::shape;
+
 /// Every kernel: the host lacks none.
 pub static KERNELS: KernelTable = KernelTable::all();
 
@@ -74,7 +76,7 @@ impl Model<'_> {
     pub fn preprocess(&self) -> Result<Preprocess> {
         let record = self.image.preprocess().ok_or_else(|| {
             self.wrong(
-                "the image does not say how pixels become codes: give codes (--raw-input of `ocelli run`)",
+                "the image does not say how pixels become codes: give codes (--raw-input of `ocelli run` and `ocelli verify`)",
             )
         })?;
         let input = self.image.input();
@@ -94,6 +96,23 @@ impl Model<'_> {
             ))),
             _ => Ok(labels),
         }
+    }
+
+    /// A file of one or more samples, each as many codes as the input has.
+    pub fn read_codes(&self, path: &Path) -> Result<Vec<i8>> {
+        let named = || path.display().to_string();
+        let bytes = std::fs::read(path).with_context(named)?;
+        let input = self.image.input();
+        if bytes.is_empty() || !bytes.len().is_multiple_of(input.elems()) {
+            return Err(anyhow!(
+                "{}: {} bytes are no whole number of samples: one is {} codes ({})",
+                named(),
+                bytes.len(),
+                input.elems(),
+                shape(&input),
+            ));
+        }
+        Ok(bytes.into_iter().map(u8::cast_signed).collect())
     }
 
     /// Runs photos on all cores and gives back what `f` sees in the session after each, in their order.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::Result;
 use serde::Serialize;
 
 use crate::console::Console;
@@ -136,21 +136,8 @@ struct RawRun {
 }
 
 fn run_codes(model: &Model<'_>, input: &Path, output: &Path) -> Result<RawRun> {
-    let named = || input.display().to_string();
-    let codes: Vec<i8> = std::fs::read(input)
-        .with_context(named)?
-        .into_iter()
-        .map(u8::cast_signed)
-        .collect();
+    let codes = model.read_codes(input)?;
     let input_elems = model.image.input().elems();
-    if codes.is_empty() || !codes.len().is_multiple_of(input_elems) {
-        return Err(anyhow!(
-            "{}: {} bytes are no whole number of samples: one is {input_elems} codes ({})",
-            named(),
-            codes.len(),
-            crate::inspect::shape(&model.image.input()),
-        ));
-    }
     let mut outputs = Vec::new();
     model
         .session(|session| {

@@ -29,10 +29,10 @@ use emulator::{Board, Emulator};
 ///
 /// Boots the device's firmware in QEMU with the model image beside it, asks it and the host the same, and compares all
 /// answers: a digest of every op's output, the scores and, with --train, every training step and the classifier that comes of
-/// it. The first difference is named, and the exit code is 1 then. Without IMAGE, a pattern is shown.
+/// it. The first difference is named, and the exit code is 1 then. Without IMAGE and --raw-input, a pattern is shown.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocelli verify mnv2.ocl --on m4 cat.png\n  ocelli verify mnv2.ocl --on m4 --train animals/train --steps 200"
+    after_help = "Example:\n  ocelli verify mnv2.ocl --on m4 cat.png\n  ocelli verify mnv2.ocl --on m4 --train animals/train --steps 200\n  ocelli verify keywords.ocl --on m55 --raw-input codes.bin"
 )]
 pub struct Args {
     /// The model image
@@ -41,7 +41,10 @@ pub struct Args {
     /// Photos to show
     #[arg(value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// The device: m4 is an emulated Cortex-M4F (QEMU's mps2-an386)
+    /// A file of int8 codes to show instead, [h, w, c] row by row, any number of samples one after another
+    #[arg(long, value_name = "FILE", conflicts_with = "images")]
+    raw_input: Option<PathBuf>,
+    /// The emulated device
     #[arg(long, value_name = "DEVICE")]
     on: Device,
     /// A folder of classes (DIR/CLASS/*.png) to train on
@@ -53,7 +56,7 @@ pub struct Args {
     /// The most images to train on, the first ones of each class
     #[arg(long, value_name = "N", default_value = "40", requires = "train")]
     samples: u32,
-    /// The device's program [default: target/firmware/device-m4.elf of the repository]
+    /// The device's program [default: target/firmware/device-DEVICE.elf of the repository]
     #[arg(long, value_name = "ELF")]
     firmware: Option<PathBuf>,
     /// The emulator
@@ -72,23 +75,44 @@ pub struct Args {
 /// Where a model can be verified.
 #[derive(Clone, Copy, ValueEnum)]
 enum Device {
+    /// Code of a Cortex-M0 or M0+ (Armv6-M), on the Cortex-M3's board, since QEMU's M0 has too little memory
+    M0,
+    /// Cortex-M3 (QEMU's mps2-an385)
+    M3,
+    /// Cortex-M4F (mps2-an386)
     M4,
+    /// Cortex-M7 (mps2-an500)
+    M7,
+    /// Cortex-M33 (mps2-an505)
+    M33,
+    /// Cortex-M55 (mps3-an547)
+    M55,
 }
 
 impl Device {
     fn name(self) -> &'static str {
         match self {
+            Device::M0 => "m0",
+            Device::M3 => "m3",
             Device::M4 => "m4",
+            Device::M7 => "m7",
+            Device::M33 => "m33",
+            Device::M55 => "m55",
         }
     }
 
     fn board(self) -> Board {
-        match self {
-            Device::M4 => Board {
-                machine: "mps2-an386",
-                model_address: 0x2100_0000,
-                model_bytes: 16 << 20,
-            },
+        let (machine, model_address) = match self {
+            Device::M0 | Device::M3 => ("mps2-an385", 0x2100_0000),
+            Device::M4 => ("mps2-an386", 0x2100_0000),
+            Device::M7 => ("mps2-an500", 0x6000_0000),
+            Device::M33 => ("mps2-an505", 0x8000_0000),
+            Device::M55 => ("mps3-an547", 0x6000_0000),
+        };
+        Board {
+            machine,
+            model_address,
+            model_bytes: 16 << 20,
         }
     }
 }
@@ -127,9 +151,14 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         Some(path) => path.clone(),
         None => default_firmware(args.on)?,
     };
-    let inputs = match args.images.as_slice() {
-        [] => vec![Input::pattern(&model)],
-        photos => photos
+    let inputs = match (&args.raw_input, args.images.as_slice()) {
+        (Some(path), _) => model
+            .read_codes(path)?
+            .chunks_exact(model.image.input().elems())
+            .map(|sample| Input::Codes(sample.to_vec()))
+            .collect(),
+        (None, []) => vec![Input::pattern(&model)],
+        (None, photos) => photos
             .iter()
             .map(|path| photo(&model, path))
             .collect::<Result<_>>()?,
@@ -251,7 +280,8 @@ fn photo(model: &Model<'_>, path: &Path) -> Result<Input> {
 
 /// The program that `cargo xtask firmware` makes, of the repository around the current folder.
 fn default_firmware(device: Device) -> Result<PathBuf> {
-    let name = format!("target/firmware/device-{}.elf", device.name());
+    let device = device.name();
+    let name = format!("target/firmware/device-{device}.elf");
     let here = std::env::current_dir()?;
     let found = here
         .ancestors()
@@ -259,7 +289,7 @@ fn default_firmware(device: Device) -> Result<PathBuf> {
         .find(|path| path.is_file());
     found.with_context(|| {
         format!(
-            "{name}: not found here or in a folder above: run `cargo xtask firmware` in the repository, or give --firmware"
+            "{name}: not found here or in a folder above: run `cargo xtask firmware --target {device}` in the repository, or give --firmware"
         )
     })
 }

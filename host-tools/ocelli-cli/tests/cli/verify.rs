@@ -1,13 +1,16 @@
 use std::fs;
 
-use crate::{Desk, RED, known};
+use crate::{Desk, RED, known, small};
 
 #[test]
 fn a_missing_firmware_is_told_how_to_make() {
     let desk = Desk::new();
     let error = desk.error(&["verify", "m.ocl", "--on", "m4"]);
     assert!(error.contains("target/firmware/device-m4.elf"), "{error}");
-    assert!(error.contains("cargo xtask firmware"), "{error}");
+    assert!(
+        error.contains("cargo xtask firmware --target m4"),
+        "{error}"
+    );
     let error = desk.error(&["verify", "m.ocl", "--on", "m4", "--firmware", "gone.elf"]);
     assert!(error.contains("gone.elf: "), "{error}");
 }
@@ -39,6 +42,23 @@ fn inputs_are_read_before_a_board_is_booted() {
     assert!(error.starts_with("error: nowhere: "), "{error}");
     let error = verify(&desk, "./no-qemu", &["--train", "known", "--samples", "2"]);
     assert!(error.contains("--samples 3 or more"), "{error}");
+    let one = small::SIDE * small::SIDE * 3;
+    fs::write(desk.path("codes.bin"), vec![0; 2 * one + 1]).unwrap();
+    let error = verify(&desk, "./no-qemu", &["--raw-input", "codes.bin"]);
+    assert!(error.starts_with("error: codes.bin: 385 bytes"), "{error}");
+    fs::write(desk.path("codes.bin"), vec![0; 2 * one]).unwrap();
+    let error = verify(&desk, "./no-qemu", &["--raw-input", "codes.bin"]);
+    assert!(error.contains("./no-qemu: cannot be started"), "{error}");
+}
+
+#[test]
+fn every_device_has_a_firmware_of_its_own() {
+    let desk = Desk::new();
+    for device in ["m0", "m3", "m4", "m7", "m33", "m55"] {
+        let error = desk.error(&["verify", "m.ocl", "--on", device]);
+        let firmware = format!("target/firmware/device-{device}.elf");
+        assert!(error.contains(&firmware), "{error}");
+    }
 }
 
 #[cfg(unix)]
