@@ -1,5 +1,7 @@
 //! Int8 TensorFlow Lite files against TensorFlow Lite Micro: every op of whole networks, equal in every code.
 
+#[path = "../../../tests/reference/tflite_models.rs"]
+mod inputs;
 mod support;
 
 use std::fs;
@@ -11,6 +13,8 @@ use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::tflite::{import, import_bytes};
 use ocelli_image::{ImageBuffer, Model, OpKind};
 use serde_json::Value;
+
+use inputs::codes;
 use support::{Numbers, asset};
 
 const KERNELS: KernelTable = KernelTable::all();
@@ -19,24 +23,6 @@ fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../tests/reference")
         .join(name)
-}
-
-/// The inputs of `tflite_models.py`.
-fn codes(at: u64, elems: usize) -> Vec<i8> {
-    let code = |i: u64| match at {
-        0 => 0,
-        1 => 255,
-        _ if at.is_multiple_of(2) => {
-            let value = i * 2_654_435_761 + at * 40_503;
-            let value = value & 0xFFFF_FFFF;
-            let value = ((value ^ (value >> 15)) * 2_246_822_519) & 0xFFFF_FFFF;
-            value >> 13
-        }
-        _ => i / (1 + at % 7) * (at + 3) + ((i * i) >> (at % 13)),
-    };
-    (0..elems as u64)
-        .map(|i| ((code(i) % 256) as i64 - 128) as i8)
-        .collect()
 }
 
 fn planned(model: &Model, kind: PlanKind) -> ImageBuffer {

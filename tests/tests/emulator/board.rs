@@ -1,4 +1,4 @@
-//! The emulated M4 as a partner in conversation.
+//! An emulated board as a partner in conversation.
 
 use std::process::{ChildStdin, ChildStdout, Stdio};
 
@@ -7,10 +7,7 @@ use ocelli_link::{Client, Codes, CompareError, Device, Place, Reply, Request};
 use ocelli_tests::memory::Arena;
 use tempfile::TempDir;
 
-use crate::process::{Emulator, emulator};
-
-/// Where the firmware looks for a model image.
-const MODEL_ADDRESS: u32 = 0x2100_0000;
+use crate::process::{Core, Emulator, M4, emulator};
 
 static KERNELS: KernelTable = KernelTable::all();
 
@@ -31,13 +28,19 @@ pub struct Seen {
 }
 
 impl Board {
-    /// Boots with these bytes where a model image belongs, or with nothing there.
+    /// Boots an M4 with these bytes where a model image belongs, or with nothing there.
     pub fn boot(model: Option<&[u8]>) -> Self {
+        Self::boot_on(M4, model)
+    }
+
+    /// Boots another board.
+    pub fn boot_on(core: Core, model: Option<&[u8]>) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let mut command = emulator("device");
+        let mut command = emulator(core, "device");
         if let Some(bytes) = model {
             std::fs::write(folder.path().join("model.ocl"), bytes).expect("a model image");
-            let loader = format!("loader,file=model.ocl,addr={MODEL_ADDRESS:#x},force-raw=on");
+            let address = core.model_address;
+            let loader = format!("loader,file=model.ocl,addr={address:#x},force-raw=on");
             command.args(["-device", &loader]);
         }
         // Names without a path: commas in one would mean something to QEMU.

@@ -1,9 +1,12 @@
-//! The emulated Cortex-M4 says what the host says: every op, every training step, and every refusal.
+//! The emulated boards say what the host says: every op, every training step, and every refusal.
 //!
-//! Feature `emulator`. Needs QEMU, the firmware that `cargo xtask firmware` builds and, for the large network, what
+//! Feature `emulator`. Needs QEMU, the firmware that `cargo xtask firmware` builds and, for whole networks, what
 //! `cargo xtask fetch` fills; whatever is missing fails the tests.
 
 mod board;
+#[path = "../../reference/tflite_models.rs"]
+mod inputs;
+mod networks;
 mod process;
 
 use std::fmt::Write as _;
@@ -19,7 +22,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use board::Board;
-use process::{ocelli, repository, run};
+use process::{CORES, ocelli, repository, run};
 
 /// Training steps of the large network.
 const STEPS: u64 = 200;
@@ -29,24 +32,27 @@ fn golden_bytes() -> Vec<u8> {
 }
 
 #[test]
-fn every_kind_of_op_gives_the_digests_and_codes_of_the_golden_image() {
+fn every_kind_of_op_gives_the_digests_and_codes_of_the_golden_image_on_every_core() {
     let bytes = golden_bytes();
     let buffer = ImageBuffer::new(&bytes);
     let image = buffer.parse().expect("a readable image");
-    let mut board = Board::boot(Some(&bytes));
-    let seen = board.see(&golden::input().codes, image.input().row_elems());
-    let mut made = String::from("codes");
-    for code in &seen.codes {
-        write!(made, " {code}").expect("text");
-    }
-    for (op, digest) in seen.digests.iter().enumerate() {
-        let kind = image.op_kind(op).expect("an op").name();
-        write!(made, "\n{op} {kind} {digest:08x}").expect("text");
-    }
-    made.push('\n');
     let codes = repository().join("tests/data/golden-v1.txt");
-    assert_eq!(made, fs::read_to_string(codes).expect("the golden codes"));
-    board.end();
+    let codes = fs::read_to_string(codes).expect("the golden codes");
+    for core in CORES {
+        let mut board = Board::boot_on(core, Some(&bytes));
+        let seen = board.see(&golden::input().codes, image.input().row_elems());
+        let mut made = String::from("codes");
+        for code in &seen.codes {
+            write!(made, " {code}").expect("text");
+        }
+        for (op, digest) in seen.digests.iter().enumerate() {
+            let kind = image.op_kind(op).expect("an op").name();
+            write!(made, "\n{op} {kind} {digest:08x}").expect("text");
+        }
+        made.push('\n');
+        assert_eq!(made, codes, "{}", core.name);
+        board.end();
+    }
 }
 
 #[test]
@@ -117,20 +123,22 @@ fn a_board_ends_with_success_after_a_goodbye() {
 }
 
 #[test]
-fn a_failing_program_ends_with_a_line_and_a_code() {
-    let (code, text) = run("fault", "panic");
-    assert_eq!(code, Some(71), "{text}");
-    assert!(text.starts_with("ocelli: panicked at "), "{text}");
-    assert!(text.ends_with("asked to\n"), "{text}");
-    let (code, text) = run("fault", "stack");
-    assert_eq!(code, Some(70), "{text}");
-    assert!(
-        text.starts_with("ocelli: hard fault, stack overflow"),
-        "{text}"
-    );
-    let (code, text) = run("fault", "instruction");
-    assert_eq!(code, Some(70), "{text}");
-    assert!(text.starts_with("ocelli: hard fault at pc 0x"), "{text}");
+fn a_failing_program_ends_with_a_line_and_a_code_on_every_core() {
+    for core in CORES {
+        let (code, text) = run(core, "fault", "panic");
+        assert_eq!(code, Some(71), "{}: {text}", core.name);
+        assert!(text.starts_with("ocelli: panicked at "), "{text}");
+        assert!(text.ends_with("asked to\n"), "{text}");
+        let (code, text) = run(core, "fault", "stack");
+        assert_eq!(code, Some(70), "{}: {text}", core.name);
+        assert!(
+            text.starts_with("ocelli: hard fault, stack overflow"),
+            "{text}"
+        );
+        let (code, text) = run(core, "fault", "instruction");
+        assert_eq!(code, Some(70), "{}: {text}", core.name);
+        assert!(text.starts_with("ocelli: hard fault at pc 0x"), "{text}");
+    }
 }
 
 #[test]

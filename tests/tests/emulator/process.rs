@@ -1,4 +1,4 @@
-//! The programs that the tests start: the emulator, with a time limit, and `ocelli`.
+//! The programs that the tests start: the emulator of each board, with a time limit, and `ocelli`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,53 @@ use std::time::Duration;
 /// How long a board may run. All of them take a few seconds.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// An emulated board.
+#[derive(Debug, Clone, Copy)]
+pub struct Core {
+    /// The name that `ocelli verify --on` knows.
+    pub name: &'static str,
+    /// QEMU's name.
+    machine: &'static str,
+    /// Where its firmware looks for a model image.
+    pub model_address: u32,
+}
+
+const fn core(name: &'static str, machine: &'static str, model_address: u32) -> Core {
+    Core {
+        name,
+        machine,
+        model_address,
+    }
+}
+
+/// Code for Armv6-M, on the M3's board.
+pub const M0: Core = core("m0", "mps2-an385", 0x2100_0000);
+pub const M3: Core = core("m3", "mps2-an385", 0x2100_0000);
+pub const M4: Core = core("m4", "mps2-an386", 0x2100_0000);
+pub const M7: Core = core("m7", "mps2-an500", 0x6000_0000);
+pub const M33: Core = core("m33", "mps2-an505", 0x8000_0000);
+pub const M55: Core = core("m55", "mps3-an547", 0x6000_0000);
+
+/// All of them.
+pub const CORES: [Core; 6] = [M0, M3, M4, M7, M33, M55];
+
 /// The folder of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The emulator with a program of the emulated M4.
+/// The emulator with a program of a board.
 ///
 /// # Panics
 /// Where the program has not been built.
-pub fn emulator(program: &str) -> Command {
-    let elf = repository().join(format!("target/firmware/{program}-m4.elf"));
+pub fn emulator(core: Core, program: &str) -> Command {
+    let elf = repository().join(format!("target/firmware/{program}-{}.elf", core.name));
     let elf = elf
         .canonicalize()
         .unwrap_or_else(|error| panic!("{}: {error}: run `cargo xtask firmware`", elf.display()));
     let mut command = Command::new(qemu());
     command
-        .args(["-machine", "mps2-an386"])
+        .args(["-machine", core.machine])
         .args(["-display", "none", "-monitor", "none"])
         .arg("-kernel")
         .arg(elf);
@@ -90,10 +120,10 @@ impl Drop for Emulator {
     }
 }
 
-/// Runs a program of the board that talks to nobody: its exit code and its text.
-pub fn run(program: &str, argument: &str) -> (Option<i32>, String) {
+/// Runs a program of a board that talks to nobody: its exit code and its text.
+pub fn run(core: Core, program: &str, argument: &str) -> (Option<i32>, String) {
     let emulator = Emulator::start(
-        emulator(program)
+        emulator(core, program)
             .args(["-serial", "none", "-append", argument])
             .args(["-chardev", "stdio,id=text,signal=off"])
             .args(["-semihosting-config", "enable=on,chardev=text"])
