@@ -22,9 +22,6 @@ use crate::console::Console;
 use crate::file;
 use crate::table::Table;
 
-/// Height and width of the input, where nothing else is said.
-const DEFAULT_INPUT: (usize, usize) = (224, 224);
-
 /// Turn a pretrained network into a model image
 ///
 /// A TensorFlow Lite file (.tflite) that is int8 is taken over as it is: the image gives the codes of TensorFlow Lite
@@ -46,10 +43,11 @@ pub struct Args {
     /// The model image to write
     #[arg(short, long, value_name = "M.ocl")]
     output: PathBuf,
-    /// The architecture of the weights, with its width multiplier if it is not 1: mobilenet_v2:0.35
-    #[arg(long, value_name = "NAME[:WIDTH]")]
+    /// The architecture of the weights, with its options if they are not the usual ones: resnet20,
+    /// mobilenet_v2:0.35, efficientnet_b0:width=0.5,resolution=96. See `ocelli arch list`
+    #[arg(long, value_name = "NAME[:OPTION=VALUE,…]")]
     arch: Option<String>,
-    /// Height and width of the network's input [default: 224]
+    /// Height and width of the network's input [default: the architecture's]
     #[arg(long, value_name = "H[xW]", value_parser = parse_input)]
     input: Option<(usize, usize)>,
     /// A folder of images like those that the network will see (some dozens, in folders or not)
@@ -156,10 +154,11 @@ fn from_weights(args: &Args, plan: PlanKind, console: &Console) -> Result<(Repor
     };
     let arch = args.arch.as_ref();
     let arch = arch.with_context(|| needed("--arch, the architecture that they are of"))?;
+    let arch = Arch::parse(arch)?;
     let calibration = args.calib.clone();
     let options = ConvertOptions {
-        arch: Arch::parse(arch)?,
-        input: args.input.unwrap_or(DEFAULT_INPUT),
+        input: args.input.unwrap_or(arch.default_input()),
+        arch,
         classes: args.classes,
         calibration: calibration
             .with_context(|| needed("--calib, a folder of images to calibrate on"))?,

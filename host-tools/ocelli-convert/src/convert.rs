@@ -99,7 +99,7 @@ pub fn convert(
         Some(path) => read_labels(path, graph.output_shape().elems())?,
         None => vec![],
     };
-    let preprocess = Preprocess::imagenet(side(h)?, side(w)?);
+    let preprocess = options.arch.preprocess(side(h)?, side(w)?);
 
     let pictures = load_pictures(&options.calibration, &preprocess, progress)?;
     let images: Vec<_> = pictures

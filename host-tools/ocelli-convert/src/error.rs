@@ -184,15 +184,17 @@ pub enum ImportError {
         /// The names that are known.
         supported: String,
     },
-    /// The width multiplier is not usable.
-    #[error(
-        "architecture `{name}`: `{width}` is no width multiplier; give a number from 0.05 to 4, as in {name}:0.35"
-    )]
-    BadWidth {
+    /// An option of the architecture is unknown or not usable.
+    #[error("architecture `{arch}`: `{option}` {why}; options: {known}")]
+    BadOption {
         /// The architecture.
-        name: String,
-        /// The text after the colon.
-        width: String,
+        arch: &'static str,
+        /// The option as it was given.
+        option: String,
+        /// What is wrong with it.
+        why: String,
+        /// The options that there are, with their values.
+        known: String,
     },
     /// The state dict follows no naming scheme that the architecture has.
     #[error("these weights are no {arch}: neither `{}` is among the {got} tensors (first: `{first}`)", expected.join("` nor `"))]
@@ -218,7 +220,7 @@ pub enum ImportError {
     },
     /// A tensor has another shape than the architecture needs.
     #[error(
-        "tensor `{tensor}` has shape {got:?}; {arch} needs {expected:?} (is the width multiplier right?)"
+        "tensor `{tensor}` has shape {got:?}; {arch} needs {expected:?} (is the width multiplier, or another option, right?)"
     )]
     TensorShape {
         /// The architecture.

@@ -17,7 +17,7 @@ const SIDE: usize = 32;
 
 fn network() -> Graph {
     let arch = Arch::parse("mobilenet_v2:0.35").expect("a known architecture");
-    let graph = arch.random(3, SIDE, SIDE, 10).expect("a sound network");
+    let graph = arch.random(8, SIDE, SIDE, 10).expect("a sound network");
     canonicalize(graph).expect("passes that keep it sound")
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::Naming;
 use crate::error::ImportError;
-use crate::graph::{Clamp, Op, Padding, Window};
+use crate::graph::{Clamp, Op, Window};
 use crate::weights::{StateDict, WeightTensor};
 
 /// Hands out tensors by name and remembers which.
@@ -18,7 +19,8 @@ enum Source<'a> {
         used: BTreeSet<String>,
     },
     Random {
-        rng: Rng,
+        seed: u64,
+        naming: Option<Naming>,
         made: StateDict,
     },
 }
@@ -33,20 +35,28 @@ impl<'a> Params<'a> {
         Self { arch, source }
     }
 
-    pub(super) fn random(arch: &'static str, seed: u64) -> Self {
-        let (rng, made) = (Rng(seed), StateDict::new());
-        let source = Source::Random { rng, made };
+    /// Weights with these names, or with the first of the names that the architecture has.
+    pub(super) fn random(arch: &'static str, seed: u64, naming: Option<Naming>) -> Self {
+        let source = Source::Random {
+            seed,
+            naming,
+            made: StateDict::new(),
+        };
         Self { arch, source }
     }
 
-    /// Which of the naming schemes the weights follow: the first one whose witness is among
-    /// them. Random weights follow the first scheme of all.
-    pub(super) fn naming<T: Copy>(&self, schemes: &[(&'static str, T)]) -> Result<T, ImportError> {
-        let follows = |witness: &str| match &self.source {
-            Source::File { weights, .. } => weights.contains_key(witness),
-            Source::Random { .. } => true,
+    /// Which of the naming schemes the weights follow: the first one whose witness is among them, or the only one.
+    pub(super) fn naming(&self, schemes: &[(Naming, &'static str)]) -> Result<Naming, ImportError> {
+        let found = match &self.source {
+            Source::File { .. } if schemes.len() == 1 => schemes.first(),
+            Source::File { weights, .. } => schemes
+                .iter()
+                .find(|(_, witness)| weights.contains_key(*witness)),
+            Source::Random { naming, .. } => schemes
+                .iter()
+                .find(|(scheme, _)| naming.is_none_or(|naming| naming == *scheme)),
         };
-        if let Some((_, scheme)) = schemes.iter().find(|(witness, _)| follows(witness)) {
+        if let Some((scheme, _)) = found {
             return Ok(*scheme);
         }
         let names: Vec<&String> = match &self.source {
@@ -55,7 +65,7 @@ impl<'a> Params<'a> {
         };
         Err(ImportError::UnknownNames {
             arch: self.arch,
-            expected: schemes.iter().map(|(witness, _)| *witness).collect(),
+            expected: schemes.iter().map(|(_, witness)| *witness).collect(),
             got: names.len(),
             first: names
                 .first()
@@ -108,6 +118,63 @@ impl<'a> Params<'a> {
             weights,
             bias: vec![0.0; channels],
             clamp: Clamp::NONE,
+        })
+    }
+
+    /// The same op with the bias `name.bias`.
+    pub(super) fn with_bias(&mut self, name: &str, mut op: Op) -> Result<Op, ImportError> {
+        if let Op::Conv2d { bias, .. } | Op::DepthwiseConv2d { bias, .. } = &mut op {
+            *bias = self.take(
+                format!("{name}.bias"),
+                &[bias.len()],
+                Fill::Around(0.0, 0.1),
+            )?;
+        }
+        Ok(op)
+    }
+
+    /// A dense layer on every pixel: `name.weight`, `[out][in]` or `[out][in][1][1]`, and `name.bias`.
+    pub(super) fn linear(
+        &mut self,
+        name: &str,
+        in_channels: usize,
+        out_channels: usize,
+    ) -> Result<Op, ImportError> {
+        let shapes: [&[usize]; 2] = [
+            &[out_channels, in_channels],
+            &[out_channels, in_channels, 1, 1],
+        ];
+        let weights = self.take_either(format!("{name}.weight"), shapes, Fill::Fan)?;
+        let op = Op::Conv2d {
+            window: Window::POINT,
+            weights,
+            bias: vec![0.0; out_channels],
+            clamp: Clamp::NONE,
+        };
+        self.with_bias(name, op)
+    }
+
+    /// A factor for each channel: `name`, `[c]` or `[c][1][1]`.
+    pub(super) fn layer_scale(&mut self, name: &str, channels: usize) -> Result<Op, ImportError> {
+        let shapes: [&[usize]; 2] = [&[channels], &[channels, 1, 1]];
+        Ok(Op::BatchNorm {
+            scale: self.take_either(name.to_string(), shapes, Fill::Around(1.0, 0.5))?,
+            shift: vec![0.0; channels],
+        })
+    }
+
+    /// A layer norm over the channels: `weight` and `bias`.
+    pub(super) fn layer_norm(
+        &mut self,
+        name: &str,
+        channels: usize,
+        epsilon: f32,
+    ) -> Result<Op, ImportError> {
+        let mut take = |part: &str, fill| self.take(format!("{name}.{part}"), &[channels], fill);
+        Ok(Op::LayerNorm {
+            scale: take("weight", Fill::Around(1.0, 0.5))?,
+            shift: take("bias", Fill::Around(0.0, 0.5))?,
+            epsilon,
         })
     }
 
@@ -199,6 +266,22 @@ impl<'a> Params<'a> {
         }
     }
 
+    /// A tensor that some store with the first and some with the second shape.
+    fn take_either(
+        &mut self,
+        name: String,
+        [first, second]: [&[usize]; 2],
+        fill: Fill,
+    ) -> Result<Vec<f32>, ImportError> {
+        let is_second = match &self.source {
+            Source::File { weights, .. } => weights
+                .get(&name)
+                .is_some_and(|tensor| tensor.shape == second),
+            Source::Random { .. } => false,
+        };
+        self.take(name, if is_second { second } else { first }, fill)
+    }
+
     fn take(&mut self, name: String, shape: &[usize], fill: Fill) -> Result<Vec<f32>, ImportError> {
         match &mut self.source {
             Source::File { weights, used } => {
@@ -220,8 +303,9 @@ impl<'a> Params<'a> {
                 used.insert(name);
                 Ok(tensor.data.clone())
             }
-            Source::Random { rng, made } => {
-                let data = fill.values(rng, shape);
+            Source::Random { seed, made, .. } => {
+                // By name, so that the order in which tensors are asked for does not matter.
+                let data = fill.values(&mut Rng(*seed ^ hash(&name)), shape);
                 let shape = shape.to_vec();
                 made.insert(
                     name,
@@ -302,24 +386,9 @@ impl Rng {
     }
 }
 
-/// Channels scaled by a width multiplier, rounded to a multiple of 8 but not below nine tenths.
-///
-/// # Source
-/// `make_divisible` of the MobileNet papers' code, which torchvision and timm follow.
-pub(super) fn scaled_channels(channels: usize, width: f64) -> usize {
-    let wanted = channels as f64 * width;
-    let rounded = ((wanted + 4.0) as usize / 8 * 8).max(8);
-    if (rounded as f64) < 0.9 * wanted {
-        rounded + 8
-    } else {
-        rounded
-    }
-}
-
-/// A square filter padded so that stride 1 keeps the size, as torch's layers are.
-pub(super) fn centred(filter: usize, stride: usize) -> Window {
-    Window {
-        padding: Padding::same(filter / 2),
-        ..Window::square(filter, stride, 0)
-    }
+/// Fowler, Noll and Vo's FNV-1a.
+fn hash(name: &str) -> u64 {
+    name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3)
+    })
 }
