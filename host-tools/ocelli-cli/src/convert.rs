@@ -12,8 +12,9 @@ use ocelli::Tensor;
 use ocelli_convert::arch::Arch;
 use ocelli_convert::calibrate::RangeMethod;
 use ocelli_convert::compare::Comparison;
+use ocelli_convert::grid::GridOptions;
 use ocelli_convert::plan::{PlanKind, weight_reads};
-use ocelli_convert::quantize::QuantizeOptions;
+use ocelli_convert::reconstruct::ReconstructOptions;
 use ocelli_convert::{ConvertOptions, Progress, convert, convert_tflite, tflite};
 use ocelli_image::{ImageBuffer, Model};
 use serde::Serialize;
@@ -68,9 +69,15 @@ pub struct Args {
     /// Leave the channels as they are
     #[arg(long)]
     no_equalize: bool,
+    /// Round each weight to its nearest code, not for the least error of its layer's output
+    #[arg(long)]
+    round_to_nearest: bool,
     /// Leave the biases as they are
     #[arg(long)]
     no_bias_correction: bool,
+    /// One step for all weights of a layer, for comparison
+    #[arg(long)]
+    per_tensor: bool,
     /// What memory is planned for
     #[arg(long, value_enum, default_value_t = Plan::Small)]
     plan: Plan,
@@ -133,7 +140,9 @@ fn from_tflite(args: &Args, plan: PlanKind) -> Result<(Report, ImageBuffer)> {
         ("--agreement", args.agreement.is_some()),
         ("--range", args.range.is_some()),
         ("--no-equalize", args.no_equalize),
+        ("--round-to-nearest", args.round_to_nearest),
         ("--no-bias-correction", args.no_bias_correction),
+        ("--per-tensor", args.per_tensor),
     ];
     if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
         bail!(
@@ -165,12 +174,16 @@ fn from_weights(args: &Args, plan: PlanKind, console: &Console) -> Result<(Repor
         labels: args.labels.clone(),
         agreement: args.agreement.clone(),
         equalize: !args.no_equalize,
-        quantize: QuantizeOptions {
+        grid: GridOptions {
             range: match args.range {
                 None | Some(Range::Mse) => RangeMethod::MeanSquaredError,
                 Some(Range::Minmax) => RangeMethod::MinMax,
             },
-            bias_correction: !args.no_bias_correction,
+            per_channel: !args.per_tensor,
+        },
+        reconstruct: ReconstructOptions {
+            weights: !args.round_to_nearest,
+            biases: !args.no_bias_correction,
         },
         plan,
     };

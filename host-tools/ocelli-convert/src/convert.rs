@@ -14,11 +14,13 @@ use crate::dataset::pictures_below;
 use crate::equalize::equalize;
 use crate::error::ConvertError;
 use crate::graph::Graph;
+use crate::grid::{Grid, GridOptions, Quantization};
 use crate::interpreter::Interpreter;
 use crate::passes::canonicalize;
 use crate::plan::{PlanKind, plan};
 use crate::preprocess::{Filter, Preprocess, load_image};
-use crate::quantize::{Quantization, QuantizeOptions, quantize};
+use crate::quantize::quantize;
+use crate::reconstruct::{ReconstructOptions, reconstruct};
 use crate::{tflite, weights};
 
 /// Pictures on which each op's noise is measured: the first ones of those that calibrate.
@@ -41,8 +43,10 @@ pub struct ConvertOptions {
     pub agreement: Option<PathBuf>,
     /// Whether channels are equalized between linear ops.
     pub equalize: bool,
-    /// How numbers are chosen.
-    pub quantize: QuantizeOptions,
+    /// How the codes of tensors and weights are chosen.
+    pub grid: GridOptions,
+    /// What is fitted to those codes.
+    pub reconstruct: ReconstructOptions,
     /// What the plan is to be good at.
     pub plan: PlanKind,
 }
@@ -119,8 +123,15 @@ pub fn convert(
     let calibration = calibrate(&interpreter, &graph, &images, || progress.step())?;
 
     progress.stage("quantizing and planning", 1);
-    let input = input_quantization(&preprocess);
-    let mut model = quantize(&graph, &calibration, input, options.quantize)?;
+    let grid = Grid::choose(&graph, &calibration, input_range(&preprocess), options.grid);
+    progress.stage("fitting weights", graph.nodes.len());
+    let float = graph.clone();
+    reconstruct(&mut graph, &grid, &images, options.reconstruct, || {
+        progress.step()
+    })?;
+    let mut model = quantize(&graph, &grid)?;
+    let graph = float;
+    let input = grid.tensor(graph.input);
     model.preprocess = Some(preprocess_record(&preprocess, input)?);
     model.labels = labels;
     let model = plan(model, options.plan)?;
@@ -219,12 +230,11 @@ fn side(pixels: usize) -> Result<u32, ConvertError> {
 }
 
 /// Codes that cover what pixels can become, in every channel.
-fn input_quantization(preprocess: &Preprocess) -> Quantization {
+fn input_range(preprocess: &Preprocess) -> (f32, f32) {
     let ends = (0..3).map(|channel| (preprocess.value(0, channel), preprocess.value(255, channel)));
-    let (low, high) = ends.fold((0.0f32, 0.0f32), |(low, high), (from, to)| {
+    ends.fold((0.0f32, 0.0f32), |(low, high), (from, to)| {
         (low.min(from), high.max(to))
-    });
-    Quantization::of_range(low, high)
+    })
 }
 
 /// The preprocessing as the image stores it, with the code of every pixel value.

@@ -304,6 +304,16 @@ pub enum QuantizeError {
         /// The op's name.
         op: &'static str,
     },
+    /// An op that hands codes on between tensors whose codes stand for different values.
+    #[error(
+        "node `{node}`: {op} keeps codes, but its input's scale and zero point are not its output's"
+    )]
+    OtherCodes {
+        /// The node's name.
+        node: String,
+        /// The op's name.
+        op: &'static str,
+    },
     /// A number that does not fit its field of the image.
     #[error("node `{node}`: {what} {got} does not fit the model image")]
     DoesNotFit {

@@ -1,12 +1,14 @@
 //! Runs a graph in f32 on the host: for calibration, and to compare the int8 network with.
 
 use crate::error::{GraphError, InputError};
-use crate::graph::{Clamp, Graph, Op, Shape, TensorId};
+use crate::graph::{Clamp, Graph, Node, Op, Shape, TensorId};
 
 mod conv;
 mod depthwise;
 mod elementwise;
 mod pool;
+
+pub(crate) use conv::patch_row;
 
 /// Runs one graph, canonical or not, as often as wanted; several threads may share it.
 #[derive(Debug)]
@@ -23,13 +25,7 @@ impl<'g> Interpreter<'g> {
     /// As [`Graph::verify`].
     pub fn new(graph: &'g Graph) -> Result<Self, GraphError> {
         graph.verify()?;
-        let mut last_reader = vec![None; graph.tensors.len()];
-        for (at, node) in graph.nodes.iter().enumerate() {
-            for id in &node.inputs {
-                last_reader[id.0] = Some(at);
-            }
-        }
-        last_reader[graph.output.0] = None;
+        let last_reader = last_readers(graph);
         Ok(Self { graph, last_reader })
     }
 
@@ -88,11 +84,40 @@ impl<'g> Interpreter<'g> {
     }
 }
 
+/// For each tensor the node after which nobody reads it any more; none for the graph's output.
+pub(crate) fn last_readers(graph: &Graph) -> Vec<Option<usize>> {
+    let mut last_reader = vec![None; graph.tensors.len()];
+    for (at, node) in graph.nodes.iter().enumerate() {
+        for id in &node.inputs {
+            last_reader[id.0] = Some(at);
+        }
+    }
+    last_reader[graph.output.0] = None;
+    last_reader
+}
+
+/// Runs one node of a verified graph on the values that `values` has of its inputs.
+pub(crate) fn run_node<'v>(
+    graph: &Graph,
+    node: &Node,
+    values: impl Fn(TensorId) -> &'v [f32],
+) -> Vec<f32> {
+    let read = |&id: &TensorId| Read {
+        shape: graph.shape(id),
+        values: values(id),
+    };
+    let reads: Vec<Read> = node.inputs.iter().map(read).collect();
+    let shape = graph.shape(node.output);
+    let mut output = vec![0.0; shape.elems()];
+    run_op(&node.op, &reads, shape, &mut output);
+    output
+}
+
 /// A tensor that an op reads.
 #[derive(Clone, Copy)]
-struct Read<'a> {
-    shape: Shape,
-    values: &'a [f32],
+pub(crate) struct Read<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) values: &'a [f32],
 }
 
 fn run_op(op: &Op, inputs: &[Read], shape: Shape, output: &mut [f32]) {

@@ -14,11 +14,13 @@ pub mod dataset;
 pub mod equalize;
 pub mod error;
 pub mod graph;
+pub mod grid;
 pub mod interpreter;
 pub mod passes;
 pub mod plan;
 pub mod preprocess;
 pub mod quantize;
+pub mod reconstruct;
 pub mod tflite;
 pub mod weights;
 

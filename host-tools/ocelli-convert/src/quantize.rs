@@ -1,75 +1,13 @@
-//! From an f32 graph and its calibration to int8: every number that a device needs, and nothing real but the scales.
+//! From an f32 graph and the codes of its numbers to int8: every number that a device needs, and nothing real but the scales.
 
 use ocelli::learn;
 use ocelli_image::{
     Body, Channels, Factor, Model, ModelOp, PaddingRecord, Tensor, WeightPacking, WindowRecord,
 };
 
-use crate::calibrate::{Calibration, RangeMethod};
 use crate::error::QuantizeError;
 use crate::graph::{Clamp, Graph, Node, Op, Padding, TensorId, Window};
-
-/// What can be chosen about quantization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QuantizeOptions {
-    /// How ranges of activations are chosen.
-    pub range: RangeMethod,
-    /// Whether biases make up for what rounding the weights does to the mean of each channel.
-    pub bias_correction: bool,
-}
-
-impl Default for QuantizeOptions {
-    fn default() -> Self {
-        QuantizeOptions {
-            range: RangeMethod::default(),
-            bias_correction: true,
-        }
-    }
-}
-
-/// real = scale * (code - zero_point).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quantization {
-    /// Real step of one code.
-    pub scale: f32,
-    /// Code of zero.
-    pub zero_point: i8,
-}
-
-impl Quantization {
-    /// Codes for a range that contains zero; a range of nothing gets a step of 1/255.
-    ///
-    /// # Source
-    /// TensorFlow Lite's asymmetric int8 scheme.
-    pub fn of_range(low: f32, high: f32) -> Self {
-        let width = f64::from(high) - f64::from(low);
-        let scale = (if width > 0.0 { width } else { 1.0 } / 255.0) as f32;
-        // A step below the smallest normal number could not be inverted.
-        let scale = scale.max(f32::MIN_POSITIVE);
-        let zero_point = (-128.0 - f64::from(low) / f64::from(scale)).round();
-        Quantization {
-            scale,
-            zero_point: zero_point.clamp(-128.0, 127.0) as i8,
-        }
-    }
-
-    /// The code nearest to a real value.
-    pub fn code(&self, value: f32) -> i8 {
-        let code = (f64::from(value) / f64::from(self.scale)).round() + f64::from(self.zero_point);
-        code.clamp(-128.0, 127.0) as i8
-    }
-
-    /// The real value of a code.
-    pub fn value(&self, code: i8) -> f32 {
-        self.scale * (i32::from(code) - i32::from(self.zero_point)) as f32
-    }
-
-    /// The codes that a fused activation lets through.
-    fn clamp(&self, clamp: Clamp) -> [i8; 2] {
-        // Infinite ends become the ends of the code range.
-        [self.code(clamp.min), self.code(clamp.max)]
-    }
-}
+use crate::grid::{Grid, Quantization};
 
 /// A real factor as the image stores it.
 pub fn quantize_multiplier(factor: f64) -> Factor {
@@ -80,28 +18,21 @@ pub fn quantize_multiplier(factor: f64) -> Factor {
     }
 }
 
-/// Turns a canonical graph into int8. The plan is still the simplest: everything whole, one op after another.
+/// Rounds a canonical graph to int8. The plan is still the simplest: everything whole, one op after another.
 ///
 /// # Errors
 /// [`QuantizeError`] for an op that has no int8 form, or numbers that do not fit, naming the node.
-pub fn quantize(
-    graph: &Graph,
-    calibration: &Calibration,
-    input: Quantization,
-    options: QuantizeOptions,
-) -> Result<Model, QuantizeError> {
+pub fn quantize(graph: &Graph, grid: &Grid) -> Result<Model, QuantizeError> {
     let mut quantizer = Quantizer {
         graph,
-        calibration,
-        options,
+        grid,
         index: vec![usize::MAX; graph.tensors.len()],
-        quantizations: vec![],
         tensors: vec![],
         ops: vec![],
     };
-    quantizer.add_tensor(graph.input, input);
-    for node in &graph.nodes {
-        quantizer.add_node(node)?;
+    quantizer.add_tensor(graph.input);
+    for at in 0..graph.nodes.len() {
+        quantizer.add_node(at)?;
     }
     let last = graph.nodes.last().map(|node| node.output);
     if last != Some(graph.output) {
@@ -112,7 +43,11 @@ pub fn quantize(
     let reads_embedding = |node: &Node| {
         matches!(node.op, Op::Dense { .. }) && node.inputs.first().copied() == graph.embedding
     };
-    let names = quantizer.order().map(|id| graph.tensor(id).name.clone());
+    let order = || {
+        let made = graph.nodes.iter().map(|node| node.output);
+        [graph.input].into_iter().chain(made)
+    };
+    let names = order().map(|id| graph.tensor(id).name.clone());
     Ok(Model {
         arena_bytes: 0,
         segments: vec![1; quantizer.ops.len()],
@@ -122,7 +57,7 @@ pub fn quantize(
         names: names
             .chain(graph.nodes.iter().map(|node| node.name.clone()))
             .collect(),
-        tensor_scale: quantizer.quantizations.iter().map(|q| q.scale).collect(),
+        tensor_scale: order().map(|id| grid.tensor(id).scale).collect(),
         tensors: quantizer.tensors,
         ops: quantizer.ops,
     })
@@ -130,64 +65,30 @@ pub fn quantize(
 
 struct Quantizer<'g> {
     graph: &'g Graph,
-    calibration: &'g Calibration,
-    options: QuantizeOptions,
+    grid: &'g Grid,
     /// The model's tensor for each of the graph's.
     index: Vec<usize>,
-    quantizations: Vec<Quantization>,
     tensors: Vec<Tensor>,
     ops: Vec<ModelOp>,
 }
 
 impl Quantizer<'_> {
-    /// The graph's tensors in the model's order.
-    fn order(&self) -> impl Iterator<Item = TensorId> {
-        [self.graph.input]
-            .into_iter()
-            .chain(self.graph.nodes.iter().map(|node| node.output))
-    }
-
-    fn add_tensor(&mut self, id: TensorId, quantization: Quantization) {
+    fn add_tensor(&mut self, id: TensorId) {
         let shape = self.graph.shape(id);
         self.index[id.0] = self.tensors.len();
-        self.quantizations.push(quantization);
         self.tensors.push(Tensor {
             h: shape.h,
             w: shape.w,
             c: shape.c,
-            zero_point: quantization.zero_point,
+            zero_point: self.grid.tensor(id).zero_point,
             offset: 0,
             rows_held: shape.h,
         });
     }
 
-    fn quantization(&self, id: TensorId) -> Quantization {
-        self.quantizations[self.index[id.0]]
-    }
-
-    /// The codes of a node's output: those of its input where the op only moves codes about, else by calibration.
-    fn output_quantization(&self, node: &Node) -> Quantization {
-        match node.op {
-            Op::MaxPool { .. } | Op::AveragePool { .. } | Op::Pad { .. } => {
-                self.quantization(node.inputs[0])
-            }
-            Op::Softmax { .. } => Quantization {
-                scale: 1.0 / 256.0,
-                zero_point: -128,
-            },
-            _ => {
-                let (low, high) = self
-                    .calibration
-                    .tensor(node.output)
-                    .range(self.options.range);
-                Quantization::of_range(low, high)
-            }
-        }
-    }
-
-    fn add_node(&mut self, node: &Node) -> Result<(), QuantizeError> {
-        let output = self.output_quantization(node);
-        let body = self.body(node, output)?;
+    fn add_node(&mut self, at: usize) -> Result<(), QuantizeError> {
+        let node = &self.graph.nodes[at];
+        let body = self.body(at, node)?;
         let first = self.index[node.inputs[0].0];
         let second = node.inputs.get(1).map_or(first, |id| self.index[id.0]);
         self.ops.push(ModelOp {
@@ -197,12 +98,25 @@ impl Quantizer<'_> {
             rows_per_step: 1,
             scratch: (0, 0),
         });
-        self.add_tensor(node.output, output);
+        self.add_tensor(node.output);
         Ok(())
     }
 
-    fn body(&self, node: &Node, output: Quantization) -> Result<Body<Channels>, QuantizeError> {
-        let input = self.quantization(node.inputs[0]);
+    /// Refuses an op that only moves codes between tensors whose codes mean different things.
+    fn same_codes(&self, node: &Node) -> Result<(), QuantizeError> {
+        let output = self.grid.tensor(node.output);
+        match node.inputs.iter().all(|&id| self.grid.tensor(id) == output) {
+            true => Ok(()),
+            false => Err(QuantizeError::OtherCodes {
+                node: node.name.clone(),
+                op: node.op.kind(),
+            }),
+        }
+    }
+
+    fn body(&self, at: usize, node: &Node) -> Result<Body<Channels>, QuantizeError> {
+        let input = self.grid.tensor(node.inputs[0]);
+        let output = self.grid.tensor(node.output);
         let shape = self.graph.shape(node.inputs[0]);
         let record = |window: &Window| window_record(&node.name, window);
         Ok(match &node.op {
@@ -212,7 +126,7 @@ impl Quantizer<'_> {
                 bias,
                 clamp,
             } => {
-                let channels = self.channels(node, Layout::Rows, weights, bias, *clamp, output)?;
+                let channels = self.channels(at, Layout::Rows, weights, bias, *clamp)?;
                 if *window == Window::POINT {
                     Body::Pointwise { channels }
                 } else {
@@ -230,13 +144,10 @@ impl Quantizer<'_> {
                 clamp,
             } => {
                 let multiplier = *depth_multiplier;
-                let layout = Layout::Columns {
-                    depth_multiplier: multiplier,
-                };
                 Body::Depthwise {
                     window: record(window)?,
                     depth_multiplier: fit(&node.name, "depth multiplier", multiplier)?,
-                    channels: self.channels(node, layout, weights, bias, *clamp, output)?,
+                    channels: self.channels(at, Layout::Columns, weights, bias, *clamp)?,
                 }
             }
             Op::Dense {
@@ -244,10 +155,10 @@ impl Quantizer<'_> {
                 bias,
                 clamp,
             } => Body::Dense {
-                channels: self.channels(node, Layout::Rows, weights, bias, *clamp, output)?,
+                channels: self.channels(at, Layout::Rows, weights, bias, *clamp)?,
             },
             Op::Add { clamp } => {
-                let second = self.quantization(node.inputs[1]);
+                let second = self.grid.tensor(node.inputs[1]);
                 let [a, b, out] = [input, second, output].map(|q| f64::from(q.scale));
                 let twice = 2.0 * a.max(b);
                 Body::Add {
@@ -259,14 +170,20 @@ impl Quantizer<'_> {
                     clamp: output.clamp(*clamp),
                 }
             }
-            Op::AveragePool { window, clamp } => Body::AveragePool {
-                window: record(window)?,
-                clamp: output.clamp(*clamp),
-            },
-            Op::MaxPool { window, clamp } => Body::MaxPool {
-                window: record(window)?,
-                clamp: output.clamp(*clamp),
-            },
+            Op::AveragePool { window, clamp } => {
+                self.same_codes(node)?;
+                Body::AveragePool {
+                    window: record(window)?,
+                    clamp: output.clamp(*clamp),
+                }
+            }
+            Op::MaxPool { window, clamp } => {
+                self.same_codes(node)?;
+                Body::MaxPool {
+                    window: record(window)?,
+                    clamp: output.clamp(*clamp),
+                }
+            }
             Op::GlobalAveragePool => {
                 let pixels = shape.h * shape.w;
                 let factor = f64::from(input.scale) / (f64::from(output.scale) * pixels as f64);
@@ -277,16 +194,63 @@ impl Quantizer<'_> {
                     clamp: [-128, 127],
                 }
             }
-            Op::Pad { padding } => Body::Pad {
-                padding: padding_record(&node.name, padding)?,
-            },
-            Op::Softmax { beta } => softmax(*beta, input.scale),
-            Op::BatchNorm { .. }
-            | Op::Clamp(_)
-            | Op::Multiply { .. }
-            | Op::Unary(_)
-            | Op::LayerNorm { .. }
-            | Op::Concat => {
+            Op::Pad { padding } => {
+                self.same_codes(node)?;
+                Body::Pad {
+                    padding: padding_record(&node.name, padding)?,
+                }
+            }
+            Op::Softmax { beta } if output == Quantization::PROBABILITY => {
+                softmax(*beta, input.scale)
+            }
+            Op::Softmax { .. } => {
+                return Err(QuantizeError::OtherCodes {
+                    node: node.name.clone(),
+                    op: node.op.kind(),
+                });
+            }
+            Op::Multiply { clamp } => {
+                let second = self.grid.tensor(node.inputs[1]);
+                let [a, b, out] = [input, second, output].map(|q| f64::from(q.scale));
+                Body::Multiply {
+                    factor: quantize_multiplier(a * b / out),
+                    clamp: output.clamp(*clamp),
+                }
+            }
+            Op::Unary(function) => {
+                let entry = |at: usize| {
+                    let code = (at as i32 - 128) as i8;
+                    output.code(function.apply(input.value(code)))
+                };
+                Body::Table {
+                    table: Box::new(std::array::from_fn(entry)),
+                }
+            }
+            Op::LayerNorm {
+                scale,
+                shift,
+                epsilon,
+            } => {
+                // The variance that the kernel sees is in codes squared, times the channels squared.
+                let unit = f64::from(input.scale) / shape.c as f64;
+                let epsilon = (f64::from(*epsilon) / (unit * unit)).round();
+                if epsilon >= (1u64 << 62) as f64 {
+                    return Err(QuantizeError::DoesNotFit {
+                        node: node.name.clone(),
+                        what: "epsilon",
+                        got: epsilon.to_string(),
+                    });
+                }
+                Body::LayerNorm {
+                    epsilon: epsilon as u64,
+                    channels: self.channels(at, Layout::Columns, scale, shift, Clamp::NONE)?,
+                }
+            }
+            Op::Concat => {
+                self.same_codes(node)?;
+                Body::Concat
+            }
+            Op::BatchNorm { .. } | Op::Clamp(_) => {
                 return Err(QuantizeError::NotCanonical {
                     node: node.name.clone(),
                     op: node.op.kind(),
@@ -295,18 +259,23 @@ impl Quantizer<'_> {
         })
     }
 
-    /// Weights symmetric with a scale per output channel, biases at the scale of the sums.
+    /// Weights rounded to their steps, biases to the scale of the sums.
     fn channels(
         &self,
-        node: &Node,
+        at: usize,
         layout: Layout,
         weights: &[f32],
         bias: &[f32],
         clamp: Clamp,
-        output: Quantization,
     ) -> Result<Channels, QuantizeError> {
-        let input = self.quantization(node.inputs[0]);
-        let means = &self.calibration.tensor(node.inputs[0]).channel_mean;
+        let node = &self.graph.nodes[at];
+        let input = match node.op {
+            // Normalized values are what its weights multiply.
+            Op::LayerNorm { .. } => Quantization::NORMALIZED,
+            _ => self.grid.tensor(node.inputs[0]),
+        };
+        let output = self.grid.tensor(node.output);
+        let steps = self.grid.weights(at).unwrap_or(&[]);
         let count = bias.len();
         let mut codes = vec![0i8; weights.len()];
         let mut channels = Channels {
@@ -315,57 +284,44 @@ impl Quantizer<'_> {
             multiplier: Vec::with_capacity(count),
             shift: Vec::with_capacity(count),
             clamp: output.clamp(clamp),
-            weight_scale: Vec::with_capacity(count),
+            weight_scale: steps.to_vec(),
         };
-        for (channel, &bias) in bias.iter().enumerate() {
-            let places = layout.places(channel, count, weights.len());
-            let largest = places
-                .clone()
-                .map(|at| weights[at].abs())
-                .fold(0.0, f32::max);
-            let scale = weight_scale(largest, bias, input.scale);
+        for (channel, (&bias, &step)) in bias.iter().zip(steps).enumerate() {
             let mut sum = 0i64;
-            // What rounding the weights adds to the sum in the mean, as a real number.
-            let mut drift = 0.0;
-            for at in places {
-                let code = (f64::from(weights[at]) / f64::from(scale))
-                    .round()
-                    .clamp(-127.0, 127.0);
-                codes[at] = code as i8;
-                sum += code as i64;
-                let mean = means[layout.input_channel(at, channel, means.len())];
-                drift += (code * f64::from(scale) - f64::from(weights[at])) * f64::from(mean);
+            for at in layout.places(channel, count, weights.len()) {
+                codes[at] = weight_code(weights[at], step);
+                sum += i64::from(codes[at]);
             }
-            let bias = f64::from(bias)
-                - if self.options.bias_correction {
-                    drift
-                } else {
-                    0.0
-                };
-            let of_sums = f64::from(input.scale) * f64::from(scale);
-            let code = (bias / of_sums).round() as i64 - i64::from(input.zero_point) * sum;
+            let of_sums = f64::from(input.scale) * f64::from(step);
+            let code =
+                (f64::from(bias) / of_sums).round() as i64 - i64::from(input.zero_point) * sum;
             channels.bias.push(fit(&node.name, "bias", code)?);
             let factor = quantize_multiplier(of_sums / f64::from(output.scale));
             channels.multiplier.push(factor.multiplier);
             channels.shift.push(fit(&node.name, "shift", factor.shift)?);
-            channels.weight_scale.push(scale);
         }
         channels.weights = codes;
         Ok(channels)
     }
 }
 
+/// The code of a weight: symmetric, so that no product of two weights with one input differs in magnitude by sign.
+pub(crate) fn weight_code(weight: f32, step: f32) -> i8 {
+    let code = (f64::from(weight) / f64::from(step)).round();
+    code.clamp(-127.0, 127.0) as i8
+}
+
 /// Where the weights of an output channel lie.
 #[derive(Clone, Copy)]
-enum Layout {
+pub(crate) enum Layout {
     /// `[out][…][in]`: next to each other.
     Rows,
     /// `[…][out]`: one in every `out`.
-    Columns { depth_multiplier: usize },
+    Columns,
 }
 
 impl Layout {
-    fn places(
+    pub(crate) fn places(
         self,
         channel: usize,
         channels: usize,
@@ -373,24 +329,10 @@ impl Layout {
     ) -> impl Iterator<Item = usize> + Clone {
         let (start, step, count) = match self {
             Layout::Rows => (channel * (weights / channels), 1, weights / channels),
-            Layout::Columns { .. } => (channel, channels, weights / channels),
+            Layout::Columns => (channel, channels, weights / channels),
         };
         (0..count).map(move |k| start + k * step)
     }
-
-    /// The input channel that a weight multiplies. A dense layer may read several pixels; all have the same means.
-    fn input_channel(self, at: usize, channel: usize, in_channels: usize) -> usize {
-        match self {
-            Layout::Rows => at % in_channels,
-            Layout::Columns { depth_multiplier } => channel / depth_multiplier,
-        }
-    }
-}
-
-/// The step of a channel's weights: the largest is 127, unless the bias would not fit beside it.
-fn weight_scale(largest: f32, bias: f32, input_scale: f32) -> f32 {
-    let for_bias = bias.abs() / input_scale / (1u32 << 28) as f32;
-    (largest / 127.0).max(for_bias).max(1e-20)
 }
 
 /// Fixed-point parameters of a softmax.
@@ -440,28 +382,4 @@ where
         what,
         got: number.to_string(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_becomes_codes_whose_ends_are_its_ends() {
-        let q = Quantization::of_range(-1.0, 3.0);
-        assert_eq!(q.zero_point, -64); // -128 + 255 / 4 = -64.25, rounded
-        assert_eq!((q.code(-1.0), q.code(3.0), q.code(0.0)), (-128, 127, -64));
-        assert_eq!(q.code(100.0), 127);
-        assert_eq!(
-            Quantization::of_range(0.0, 6.0).clamp(Clamp::RELU6),
-            [-128, 127]
-        );
-    }
-
-    #[test]
-    fn a_bias_that_is_large_beside_its_weights_widens_their_step() {
-        let scale = weight_scale(1e-6, 1000.0, 0.02);
-        assert!(1000.0 / (0.02 * scale) <= (1u32 << 28) as f32 * 1.001);
-        assert_eq!(weight_scale(1.27, 0.1, 0.02), 0.01);
-    }
 }

@@ -39,7 +39,7 @@ pub(super) fn conv2d(
 }
 
 /// Lays the patches of one output row beside each other; outside the input they stay zero.
-fn patch_row(window: &Window, out_row: usize, input: Read, patches: &mut [f32]) {
+pub(crate) fn patch_row(window: &Window, out_row: usize, input: Read, patches: &mut [f32]) {
     let Shape { h, w, c } = input.shape;
     let padding = window.padding;
     let patch = window.taps() * c;
