@@ -146,7 +146,11 @@ fn elements<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> f32) -> Ve
 /// The tensors without wrappers around the dict and prefixes before every name.
 fn unwrapped(mut tensors: BTreeMap<String, RawTensor>) -> BTreeMap<String, RawTensor> {
     for wrapper in WRAPPERS {
-        if tensors.keys().any(|name| name.starts_with(wrapper)) {
+        let (inside, outside): (Vec<&String>, Vec<&String>) =
+            tensors.keys().partition(|name| name.starts_with(wrapper));
+        // A layer beside it (`fc.weight` beside `model.0.weight`) makes it a part of the network.
+        let is_layer = |name: &&String| name.split_once('.').is_some_and(|(_, x)| x == "weight");
+        if !inside.is_empty() && !outside.iter().any(is_layer) {
             // Beside the weights there are the optimizer's tensors and the like.
             tensors.retain(|name, _| name.starts_with(wrapper));
             tensors = stripped(tensors, wrapper);

@@ -73,6 +73,24 @@ fn safetensors_are_read_in_every_float_type() {
 }
 
 #[test]
+fn a_part_of_a_network_that_is_called_model_keeps_its_name() {
+    let bytes = 1.5f32.to_le_bytes();
+    let view = |shape| safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape, &bytes);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("w.safetensors");
+    for (beside, named) in [
+        ("fc.weight", vec!["fc.weight", "model.0.0.weight"]),
+        ("optimizer.state.0.exp_avg", vec!["0.0.weight"]),
+        ("model_ema.fc.weight", vec!["0.0.weight"]),
+    ] {
+        let tensors = ["model.0.0.weight", beside].map(|name| (name, view(vec![1]).unwrap()));
+        fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+        let dict = load(&path).unwrap();
+        assert_eq!(dict.keys().collect::<Vec<_>>(), named, "{beside}");
+    }
+}
+
+#[test]
 fn a_value_that_is_not_finite_is_refused_with_its_tensor() {
     let error = container("nan.pth").unwrap_err();
     assert!(

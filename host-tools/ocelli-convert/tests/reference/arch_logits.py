@@ -123,4 +123,5 @@ def main():
     print(f'{{"made_by": {json.dumps(versions)}, "seed": {SEED}, "cases": [\n{lines}\n]}}')
 
 
-main()
+if __name__ == "__main__":
+    main()
