@@ -1,22 +1,21 @@
 //! `ocelli convert`: a pretrained network becomes a model image.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 use ocelli::Tensor;
 use ocelli_convert::arch::Arch;
 use ocelli_convert::calibrate::RangeMethod;
 use ocelli_convert::compare::Comparison;
 use ocelli_convert::grid::GridOptions;
+use ocelli_convert::network::{Normalize, PictureOptions};
 use ocelli_convert::plan::{PlanKind, weight_reads};
+use ocelli_convert::preprocess::Filter;
 use ocelli_convert::reconstruct::ReconstructOptions;
-use ocelli_convert::{ConvertOptions, Progress, convert, convert_tflite, tflite};
-use ocelli_image::{ImageBuffer, Model};
+use ocelli_convert::{Conversion, ConvertOptions, Progress, convert};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -26,7 +25,7 @@ use crate::table::Table;
 /// Turn a pretrained network into a model image
 ///
 /// A TensorFlow Lite file (.tflite) that is int8 is taken over as it is: the image gives the codes of TensorFlow Lite
-/// Micro, every one. Only --labels and --plan apply to it.
+/// Micro, every one; --normalize says what its input codes mean, so that it can be run on photos.
 ///
 /// Otherwise reads weights (a PyTorch state dict: .pth, legacy pickle or zip, or .safetensors, with torchvision's or timm's names),
 /// folds batch norm, equalizes channels, quantizes to int8 with a scale per weight channel from the values that the
@@ -35,7 +34,7 @@ use crate::table::Table;
 /// model costs a device.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2.ocl --arch mobilenet_v2 --calib photos --labels imagenet_labels.txt\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2-96.ocl --arch mobilenet_v2 --input 96 --calib photos --json\n  ocelli convert person_detect.tflite -o person.ocl"
+    after_help = "Example:\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2.ocl --arch mobilenet_v2 --calib photos --labels imagenet_labels.txt\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2-96.ocl --arch mobilenet_v2 --input 96 --calib photos --json\n  ocelli convert resnet8.tflite -o resnet8.ocl --normalize 128/128 --resize 32"
 )]
 pub struct Args {
     /// The file of weights, or the int8 .tflite file
@@ -63,9 +62,20 @@ pub struct Args {
     /// A folder of other images, on which the decisions of int8 and float network are compared
     #[arg(long, value_name = "DIR")]
     agreement: Option<PathBuf>,
-    /// How the ranges of activations are chosen [default: mse]
+    /// How pixel values become numbers: imagenet, unit (0 to 1), signed (-1 to 1), raw (0 to 255), or MEAN/STD in pixel
+    /// values, each one number or three, as in 128/128 [default: the architecture's; imagenet for other files]
+    #[arg(long, value_name = "HOW")]
+    normalize: Option<Normalize>,
+    /// Pixels of a photo's shorter side before the middle is cut out [default: 8/7 of the input, or all of it for CIFAR's
+    /// architectures]
+    #[arg(long, value_name = "N")]
+    resize: Option<u32>,
+    /// How pixels are weighed when a photo is resized [default: the architecture's; bilinear for other files]
     #[arg(long, value_enum)]
-    range: Option<Range>,
+    filter: Option<ResizeFilter>,
+    /// How the ranges of activations are chosen
+    #[arg(long, value_enum, default_value_t = Range::Mse)]
+    range: Range,
     /// Leave the channels as they are
     #[arg(long)]
     no_equalize: bool,
@@ -92,6 +102,12 @@ enum Range {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
+enum ResizeFilter {
+    Bilinear,
+    Bicubic,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum Plan {
     /// The smallest arena: ops stream row by row
     Small,
@@ -113,71 +129,26 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         Plan::Small => PlanKind::Small,
         Plan::Layers => PlanKind::Layers,
     };
-    let (report, image) = if is_tflite(&args.source)? {
-        from_tflite(args, plan)?
-    } else {
-        from_weights(args, plan, console)?
-    };
-    file::write(&args.output, image.bytes())?;
-    console.print(&report)
-}
-
-/// Whether the file says so itself.
-fn is_tflite(path: &Path) -> Result<bool> {
-    let named = || path.display().to_string();
-    let mut start = Vec::new();
-    let file = File::open(path).with_context(named)?;
-    file.take(8).read_to_end(&mut start).with_context(named)?;
-    Ok(tflite::is_tflite(&start))
-}
-
-fn from_tflite(args: &Args, plan: PlanKind) -> Result<(Report, ImageBuffer)> {
-    let given = [
-        ("--arch", args.arch.is_some()),
-        ("--input", args.input.is_some()),
-        ("--calib", args.calib.is_some()),
-        ("--classes", args.classes.is_some()),
-        ("--agreement", args.agreement.is_some()),
-        ("--range", args.range.is_some()),
-        ("--no-equalize", args.no_equalize),
-        ("--round-to-nearest", args.round_to_nearest),
-        ("--no-bias-correction", args.no_bias_correction),
-        ("--per-tensor", args.per_tensor),
-    ];
-    if let Some((option, _)) = given.iter().find(|(_, given)| *given) {
-        bail!(
-            "{}: a .tflite file has its network and its numbers already: leave out {option}",
-            args.source.display()
-        );
-    }
-    let (model, image) = convert_tflite(&args.source, args.labels.as_deref(), plan)?;
-    Ok((Report::new(args, &model, &image)?, image))
-}
-
-fn from_weights(args: &Args, plan: PlanKind, console: &Console) -> Result<(Report, ImageBuffer)> {
-    let needed = |option: &str| {
-        format!(
-            "{}: weights need {option} (see `ocelli convert --help`)",
-            args.source.display()
-        )
-    };
-    let arch = args.arch.as_ref();
-    let arch = arch.with_context(|| needed("--arch, the architecture that they are of"))?;
-    let arch = Arch::parse(arch)?;
-    let calibration = args.calib.clone();
     let options = ConvertOptions {
-        input: args.input.unwrap_or(arch.default_input()),
-        arch,
+        arch: args.arch.as_deref().map(Arch::parse).transpose()?,
+        input: args.input,
         classes: args.classes,
-        calibration: calibration
-            .with_context(|| needed("--calib, a folder of images to calibrate on"))?,
+        pictures: PictureOptions {
+            normalize: args.normalize,
+            resize: args.resize,
+            filter: args.filter.map(|filter| match filter {
+                ResizeFilter::Bilinear => Filter::Bilinear,
+                ResizeFilter::Bicubic => Filter::Bicubic,
+            }),
+        },
+        calibration: args.calib.clone(),
         labels: args.labels.clone(),
         agreement: args.agreement.clone(),
         equalize: !args.no_equalize,
         grid: GridOptions {
             range: match args.range {
-                None | Some(Range::Mse) => RangeMethod::MeanSquaredError,
-                Some(Range::Minmax) => RangeMethod::MinMax,
+                Range::Mse => RangeMethod::MeanSquaredError,
+                Range::Minmax => RangeMethod::MinMax,
             },
             per_channel: !args.per_tensor,
         },
@@ -194,16 +165,9 @@ fn from_weights(args: &Args, plan: PlanKind, console: &Console) -> Result<(Repor
     let conversion = convert(&args.source, &options, &bars)
         .with_context(|| args.source.display().to_string())?;
     bars.finish();
-    if conversion.noise.ops.len() != conversion.model.ops.len() {
-        bail!("no image to measure noise on");
-    }
-    let mut report = Report::new(args, &conversion.model, &conversion.image)?;
-    for (op, noise) in report.ops.iter_mut().zip(&conversion.noise.ops) {
-        op.sqnr_db = Some(noise.decibels());
-    }
-    report.calibration_images = Some(conversion.calibration_pictures);
-    report.agreement = conversion.agreement.as_ref().map(Agreement::new);
-    Ok((report, conversion.image))
+    let report = Report::new(args, &conversion)?;
+    file::write(&args.output, conversion.image.bytes())?;
+    console.print(&report)
 }
 
 /// A bar for the stage that runs.
@@ -275,15 +239,24 @@ struct Agreement {
 }
 
 impl Report {
-    /// What can be said of any image; the rest is for networks that were quantized here.
-    fn new(args: &Args, model: &Model, image: &ImageBuffer) -> Result<Self> {
+    fn new(args: &Args, conversion: &Conversion) -> Result<Self> {
+        let Conversion {
+            model,
+            image,
+            quantized,
+        } = conversion;
+        let noise = |op: usize| {
+            let quantized = quantized.as_ref()?;
+            Some(quantized.noise.ops.get(op)?.decibels())
+        };
         let parsed = image.parse()?;
         let extents = |tensor: &Tensor| [tensor.h, tensor.w, tensor.c];
         let names = model.names.iter().skip(model.tensors.len());
         let outputs = model.tensors.iter().skip(1);
         let ops = model.ops.iter().zip(outputs).zip(names);
         let ops: Vec<OpReport> = ops
-            .map(|((op, output), name)| {
+            .enumerate()
+            .map(|(at, ((op, output), name))| {
                 let channels = op.body.channels();
                 let weights = channels.map_or(0, |channels| channels.weights.len());
                 OpReport {
@@ -292,7 +265,7 @@ impl Report {
                     output: extents(output),
                     // Each weight is used once for each pixel of the output, whatever the kind.
                     macs: weights as u64 * (output.h * output.w) as u64,
-                    sqnr_db: None,
+                    sqnr_db: noise(at),
                 }
             })
             .collect();
@@ -303,7 +276,9 @@ impl Report {
             arch: args.arch.clone(),
             input: extents(&parsed.input()),
             classes: parsed.output().elems(),
-            calibration_images: None,
+            calibration_images: quantized
+                .as_ref()
+                .map(|quantized| quantized.calibration.images),
             image_bytes: image.bytes().len(),
             weight_bytes: channels.map(|channels| channels.weights.len()).sum(),
             arena_bytes: ocelli::arena_bytes(&parsed),
@@ -311,7 +286,10 @@ impl Report {
             ops,
             segments: model.segments.len(),
             weight_reads: weight_reads(model),
-            agreement: None,
+            agreement: quantized
+                .as_ref()
+                .and_then(|quantized| quantized.agreement.as_ref())
+                .map(Agreement::new),
         })
     }
 }

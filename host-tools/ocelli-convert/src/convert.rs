@@ -1,14 +1,13 @@
-//! The whole way: weights or a quantized network in, model image out.
+//! The whole way: a network's file in, model image out.
 
 use std::path::{Path, PathBuf};
 
 use ocelli::{KernelTable, Session};
-use ocelli_image::{ImageBuffer, Model, PreprocessRecord, ResizeFilter};
+use ocelli_image::{ImageBuffer, Model};
 use rayon::prelude::*;
-use zerocopy::little_endian::{F32, U16};
 
 use crate::arch::Arch;
-use crate::calibrate::{calibrate, channel_peaks};
+use crate::calibrate::{Calibration, calibrate, channel_peaks};
 use crate::compare::{Arena, Comparison, compare};
 use crate::dataset::pictures_below;
 use crate::equalize::equalize;
@@ -16,12 +15,11 @@ use crate::error::ConvertError;
 use crate::graph::Graph;
 use crate::grid::{Grid, GridOptions, Quantization};
 use crate::interpreter::Interpreter;
-use crate::passes::canonicalize;
+use crate::network::{Network, PictureOptions, preprocess_record};
 use crate::plan::{PlanKind, plan};
-use crate::preprocess::{Filter, Preprocess, load_image};
+use crate::preprocess::{Preprocess, load_image};
 use crate::quantize::quantize;
 use crate::reconstruct::{ReconstructOptions, reconstruct};
-use crate::{tflite, weights};
 
 /// Pictures on which each op's noise is measured: the first ones of those that calibrate.
 const NOISE_PICTURES: usize = 8;
@@ -29,14 +27,16 @@ const NOISE_PICTURES: usize = 8;
 /// What a user can say about a conversion.
 #[derive(Debug, Clone)]
 pub struct ConvertOptions {
-    /// The architecture of the weights.
-    pub arch: Arch,
-    /// Height and width of the network's input.
-    pub input: (usize, usize),
-    /// Number of classes, if it shall be checked against the file.
+    /// The architecture of the weights; other files have theirs.
+    pub arch: Option<Arch>,
+    /// Height and width of the network's input, if not the architecture's own.
+    pub input: Option<(usize, usize)>,
+    /// Number of classes, if not that of the weights.
     pub classes: Option<usize>,
-    /// A folder with pictures that show what values flow.
-    pub calibration: PathBuf,
+    /// How pictures become the network's input.
+    pub pictures: PictureOptions,
+    /// A folder with pictures that show what values flow; needed unless the file is int8 already.
+    pub calibration: Option<PathBuf>,
     /// Names of the classes, a line each.
     pub labels: Option<PathBuf>,
     /// A folder with other pictures, to count how often int8 and float decide alike.
@@ -67,45 +67,65 @@ impl Progress for () {
 
 /// A finished conversion.
 pub struct Conversion {
-    /// The float network, canonical.
-    pub graph: Graph,
     /// The image as an editable model.
     pub model: Model,
     /// The image.
     pub image: ImageBuffer,
-    /// Pictures that were used for calibration.
-    pub calibration_pictures: usize,
+    /// What is known of a network that was quantized here.
+    pub quantized: Option<Quantized>,
+}
+
+/// A network that was quantized here.
+pub struct Quantized {
+    /// The float network, canonical, its channels equalized.
+    pub graph: Graph,
+    /// The values that flow through it.
+    pub calibration: Calibration,
+    /// What its codes stand for.
+    pub grid: Grid,
     /// Noise of each op on some of the calibration pictures.
     pub noise: Comparison,
     /// Decisions on the pictures of [`ConvertOptions::agreement`].
     pub agreement: Option<Comparison>,
 }
 
-/// Reads weights, builds the network, quantizes and plans it, and writes the image into memory.
+/// Reads a network, quantizes it if it is not int8 already, plans it, and writes the image into memory.
 ///
 /// The same files and options give the same bytes.
 ///
 /// # Errors
-/// [`ConvertError`], naming the file, tensor or node.
+/// [`ConvertError`], naming the file, tensor, node or option.
 pub fn convert(
     source: &Path,
     options: &ConvertOptions,
     progress: &dyn Progress,
 ) -> Result<Conversion, ConvertError> {
-    progress.stage("reading weights", 1);
-    let weights = weights::load(source)?;
-    let (h, w) = options.input;
-    let reference = canonicalize(options.arch.build(&weights, h, w, options.classes)?)?;
-    let mut graph = reference.clone();
-    drop(weights);
+    progress.stage("reading the network", 1);
+    let arch = options.arch.as_ref();
+    let network = Network::load(source, arch, options.input, options.classes)?;
     progress.step();
-    let labels = match &options.labels {
-        Some(path) => read_labels(path, graph.output_shape().elems())?,
-        None => vec![],
-    };
-    let preprocess = options.arch.preprocess(side(h)?, side(w)?);
+    match network {
+        Network::Float(graph) => convert_float(graph, options, progress),
+        Network::Int8(model) => convert_int8(*model, options),
+    }
+}
 
-    let pictures = load_pictures(&options.calibration, &preprocess, progress)?;
+/// A network of real numbers: equalized, calibrated, fitted, rounded, planned and compared.
+fn convert_float(
+    reference: Graph,
+    options: &ConvertOptions,
+    progress: &dyn Progress,
+) -> Result<Conversion, ConvertError> {
+    let mut graph = reference.clone();
+    let labels = read_labels(options, graph.output_shape().elems())?;
+    let shape = graph.input_shape();
+    let arch = options.arch.as_ref();
+    let preprocess = options
+        .pictures
+        .preprocess(arch, [shape.h, shape.w, shape.c])?;
+    let calibration = options.calibration.as_ref();
+    let folder = calibration.ok_or(ConvertError::NeedsCalibration)?;
+    let pictures = load_pictures(folder, &preprocess, progress)?;
     let images: Vec<_> = pictures
         .iter()
         .map(|pixels| || preprocess.normalize(pixels))
@@ -122,20 +142,17 @@ pub fn convert(
     let interpreter = Interpreter::new(&graph)?;
     let calibration = calibrate(&interpreter, &graph, &images, || progress.step())?;
 
-    progress.stage("quantizing and planning", 1);
     let grid = Grid::choose(&graph, &calibration, input_range(&preprocess), options.grid);
     progress.stage("fitting weights", graph.nodes.len());
-    let float = graph.clone();
-    reconstruct(&mut graph, &grid, &images, options.reconstruct, || {
-        progress.step()
-    })?;
-    let mut model = quantize(&graph, &grid)?;
-    let graph = float;
-    let input = grid.tensor(graph.input);
-    model.preprocess = Some(preprocess_record(&preprocess, input)?);
+    let mut fitted = graph.clone();
+    let advance = || progress.step();
+    reconstruct(&mut fitted, &grid, &images, options.reconstruct, advance)?;
+    let mut model = quantize(&fitted, &grid)?;
+    drop(fitted);
+    model.preprocess = Some(preprocess_record(&preprocess, grid.tensor(graph.input))?);
     model.labels = labels;
-    let model = plan(model, options.plan)?;
-    let image = model.encode()?;
+    progress.stage("planning", 1);
+    let (model, image) = plan_and_check(model, options.plan)?;
     progress.step();
 
     let parsed = image
@@ -143,49 +160,65 @@ pub fn convert(
         .map_err(|error| ConvertError::Load(error.to_string()))?;
     let sample = &pictures[..pictures.len().min(NOISE_PICTURES)];
     progress.stage("measuring noise", sample.len());
-    let noise = compare(&reference, &graph, &parsed, &preprocess, sample, || {
-        progress.step()
-    })?;
+    let noise = compare(&reference, &graph, &parsed, &preprocess, sample, advance)?;
     let agreement = options.agreement.as_ref().map(|folder| {
         let pictures = load_pictures(folder, &preprocess, progress)?;
         progress.stage("comparing with float", pictures.len());
-        compare(&reference, &graph, &parsed, &preprocess, &pictures, || {
-            progress.step()
-        })
+        compare(&reference, &graph, &parsed, &preprocess, &pictures, advance)
     });
     let agreement = agreement.transpose()?;
     Ok(Conversion {
-        calibration_pictures: pictures.len(),
-        graph,
         model,
         image,
-        noise,
-        agreement,
+        quantized: Some(Quantized {
+            graph,
+            calibration,
+            grid,
+            noise,
+            agreement,
+        }),
     })
 }
 
-/// The way of a file that is int8 already: taken over as it is and planned.
-///
-/// # Errors
-/// [`ConvertError`] for a file that [`tflite::import`] refuses, labels that do not fit, or an image that cannot run.
-pub fn convert_tflite(
-    source: &Path,
-    labels: Option<&Path>,
-    kind: PlanKind,
-) -> Result<(Model, ImageBuffer), ConvertError> {
-    let mut model = tflite::import(source)?;
-    if let Some(path) = labels {
-        let classes = model.tensors.last().map_or(0, |output| output.elems());
-        model.labels = read_labels(path, classes)?;
+/// A network that is int8 already: taken over as it is and planned.
+fn convert_int8(mut model: Model, options: &ConvertOptions) -> Result<Conversion, ConvertError> {
+    let given = [
+        ("--calib", options.calibration.is_some()),
+        ("--agreement", options.agreement.is_some()),
+    ];
+    if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
+        return Err(ConvertError::HasItAlready { option });
     }
+    let classes = model.tensors.last().map_or(0, |output| output.elems());
+    model.labels = read_labels(options, classes)?;
+    if options.pictures.normalize.is_some()
+        && let (Some(input), Some(&scale)) = (model.tensors.first(), model.tensor_scale.first())
+    {
+        let codes = Quantization {
+            scale,
+            zero_point: input.zero_point,
+        };
+        let shape = [input.h, input.w, input.c];
+        let preprocess = options.pictures.preprocess(None, shape)?;
+        model.preprocess = Some(preprocess_record(&preprocess, codes)?);
+    }
+    let (model, image) = plan_and_check(model, options.plan)?;
+    Ok(Conversion {
+        model,
+        image,
+        quantized: None,
+    })
+}
+
+/// Plans a model, encodes it and proves that a session can run it.
+fn plan_and_check(model: Model, kind: PlanKind) -> Result<(Model, ImageBuffer), ConvertError> {
     let model = plan(model, kind)?;
     let image = model.encode()?;
     let parsed = image
         .parse()
         .map_err(|error| ConvertError::Load(error.to_string()))?;
     let mut arena = Arena::new(&parsed);
-    Session::new(&parsed, arena.bytes(), &KernelTable::all())
-        .map_err(|error| ConvertError::Load(error.to_string()))?;
+    Session::new(&parsed, arena.bytes(), &KernelTable::all())?;
     Ok((model, image))
 }
 
@@ -205,9 +238,12 @@ fn load_pictures(
     paths.par_iter().map(load).collect()
 }
 
-fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>, ConvertError> {
+fn read_labels(options: &ConvertOptions, classes: usize) -> Result<Vec<String>, ConvertError> {
+    let Some(path) = &options.labels else {
+        return Ok(vec![]);
+    };
     let text = std::fs::read_to_string(path).map_err(|source| ConvertError::Labels {
-        path: path.to_path_buf(),
+        path: path.clone(),
         why: source.to_string(),
     })?;
     let labels: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
@@ -217,16 +253,11 @@ fn read_labels(path: &Path, classes: usize) -> Result<Vec<String>, ConvertError>
             labels.len()
         );
         return Err(ConvertError::Labels {
-            path: path.to_path_buf(),
+            path: path.clone(),
             why,
         });
     }
     Ok(labels)
-}
-
-fn side(pixels: usize) -> Result<u32, ConvertError> {
-    u32::try_from(pixels)
-        .map_err(|_| ConvertError::Load(format!("an input of {pixels} pixels is too large")))
 }
 
 /// Codes that cover what pixels can become, in every channel.
@@ -235,52 +266,4 @@ fn input_range(preprocess: &Preprocess) -> (f32, f32) {
     ends.fold((0.0f32, 0.0f32), |(low, high), (from, to)| {
         (low.min(from), high.max(to))
     })
-}
-
-/// The preprocessing as the image stores it, with the code of every pixel value.
-fn preprocess_record(
-    preprocess: &Preprocess,
-    input: Quantization,
-) -> Result<PreprocessRecord, ConvertError> {
-    let code = |channel: usize, value: usize| input.code(preprocess.value(value as u8, channel));
-    let filter = match preprocess.filter {
-        Filter::Bilinear => ResizeFilter::Bilinear,
-        Filter::Bicubic => ResizeFilter::Bicubic,
-    };
-    let resize_shorter = u16::try_from(preprocess.resize_shorter).map_err(|_| {
-        ConvertError::Load("photos are resized to more than 65,535 pixels".to_string())
-    })?;
-    Ok(PreprocessRecord {
-        table: std::array::from_fn(|channel| std::array::from_fn(|value| code(channel, value))),
-        resize_shorter: U16::new(resize_shorter),
-        filter: filter.number(),
-        reserved: 0,
-        mean: preprocess.mean.map(F32::new),
-        std: preprocess.std.map(F32::new),
-    })
-}
-
-impl Preprocess {
-    /// The preprocessing that an image stores, for an input of this size.
-    ///
-    /// # Errors
-    /// As [`Preprocess::check`].
-    pub fn from_record(
-        record: &PreprocessRecord,
-        h: usize,
-        w: usize,
-    ) -> Result<Self, ConvertError> {
-        let preprocess = Preprocess {
-            resize_shorter: record.resize_shorter.get().into(),
-            crop: (side(h)?, side(w)?),
-            filter: match ResizeFilter::from_number(record.filter) {
-                Some(ResizeFilter::Bicubic) => Filter::Bicubic,
-                _ => Filter::Bilinear,
-            },
-            mean: record.mean.map(|mean| mean.get()),
-            std: record.std.map(|std| std.get()),
-        };
-        preprocess.check()?;
-        Ok(preprocess)
-    }
 }

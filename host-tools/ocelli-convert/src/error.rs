@@ -382,6 +382,30 @@ pub enum ConvertError {
     /// The image cannot be run.
     #[error("the model image cannot be run: {0}")]
     Load(String),
+    /// Weights without their architecture.
+    #[error(
+        "weights have no structure: name their architecture with --arch (`ocelli arch list` has them)"
+    )]
+    NeedsArch,
+    /// A network to be quantized, and nothing to run it on.
+    #[error(
+        "a network that is not int8 yet needs --calib, a folder of some dozens of images like those it will see"
+    )]
+    NeedsCalibration,
+    /// An option that the file leaves no room for.
+    #[error("the file has this already: leave out {option}")]
+    HasItAlready {
+        /// The option.
+        option: &'static str,
+    },
+    /// Pictures for an input that takes none.
+    #[error(
+        "pictures have 3 channels, but the network's input has {channels}: such a network can only be converted from an int8 file"
+    )]
+    NoPictures {
+        /// The input's channels.
+        channels: usize,
+    },
     /// The names of the classes.
     #[error("{}: {why}", path.display())]
     Labels {

@@ -16,6 +16,7 @@ pub mod error;
 pub mod graph;
 pub mod grid;
 pub mod interpreter;
+pub mod network;
 pub mod passes;
 pub mod plan;
 pub mod preprocess;
@@ -24,7 +25,7 @@ pub mod reconstruct;
 pub mod tflite;
 pub mod weights;
 
-pub use convert::{Conversion, ConvertOptions, Progress, convert, convert_tflite};
+pub use convert::{Conversion, ConvertOptions, Progress, Quantized, convert};
 pub use error::{
     ConvertError, GraphError, ImportError, InputError, PassError, PlanError, QuantizeError,
 };

@@ -9,6 +9,7 @@ use ocelli_convert::equalize::equalize;
 use ocelli_convert::graph::Graph;
 use ocelli_convert::grid::{Grid, GridOptions};
 use ocelli_convert::interpreter::Interpreter;
+use ocelli_convert::network::PictureOptions;
 use ocelli_convert::passes::canonicalize;
 use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::quantize::quantize;
@@ -128,10 +129,11 @@ fn the_int8_network_follows_the_float_one() {
 
 fn options() -> ConvertOptions {
     ConvertOptions {
-        arch: Arch::parse("mobilenet_v2").expect("a known architecture"),
-        input: (96, 96),
+        arch: Some(Arch::parse("mobilenet_v2").expect("a known architecture")),
+        input: Some((96, 96)),
         classes: None,
-        calibration: support::asset("foolbox"),
+        pictures: PictureOptions::default(),
+        calibration: Some(support::asset("foolbox")),
         labels: None,
         agreement: Some(support::asset("stamps/bird")),
         equalize: true,
@@ -150,7 +152,8 @@ fn fitted_weights_make_less_noise_than_rounded_ones_on_photos_not_fitted_to() {
             ..options()
         };
         let conversion = convert(&weights, &options, &()).expect("a conversion");
-        let agreement = conversion.agreement.expect("photos to compare on");
+        let agreement = conversion.quantized.expect("a float network");
+        let agreement = agreement.agreement.expect("photos to compare on");
         agreement.ops.last().expect("an op").decibels()
     };
     let rounded = decibels(ReconstructOptions {
