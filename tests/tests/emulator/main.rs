@@ -32,26 +32,33 @@ fn golden_bytes() -> Vec<u8> {
 }
 
 #[test]
-fn every_kind_of_op_gives_the_digests_and_codes_of_the_golden_image_on_every_core() {
-    let bytes = golden_bytes();
-    let buffer = ImageBuffer::new(&bytes);
-    let image = buffer.parse().expect("a readable image");
-    let codes = repository().join("tests/data/golden-v1.txt");
-    let codes = fs::read_to_string(codes).expect("the golden codes");
-    for core in CORES {
-        let mut board = Board::boot_on(core, Some(&bytes));
-        let seen = board.see(&golden::input().codes, image.input().row_elems());
-        let mut made = String::from("codes");
-        for code in &seen.codes {
-            write!(made, " {code}").expect("text");
+fn every_kind_of_op_gives_the_digests_and_codes_of_the_golden_images_on_every_core() {
+    let goldens = [
+        ("golden-v1", golden::input()),
+        ("golden-v1-later", golden::later::input()),
+    ];
+    for (name, input) in goldens {
+        let data = repository().join("tests/data");
+        let bytes = fs::read(data.join(name).with_extension("ocl")).expect("the golden image");
+        let codes = fs::read_to_string(data.join(name).with_extension("txt"));
+        let codes = codes.expect("the golden codes");
+        let buffer = ImageBuffer::new(&bytes);
+        let image = buffer.parse().expect("a readable image");
+        for core in CORES {
+            let mut board = Board::boot_on(core, Some(&bytes));
+            let seen = board.see(&input.codes, image.input().row_elems());
+            let mut made = String::from("codes");
+            for code in &seen.codes {
+                write!(made, " {code}").expect("text");
+            }
+            for (op, digest) in seen.digests.iter().enumerate() {
+                let kind = image.op_kind(op).expect("an op").name();
+                write!(made, "\n{op} {kind} {digest:08x}").expect("text");
+            }
+            made.push('\n');
+            assert_eq!(made, codes, "{name}, {}", core.name);
+            board.end();
         }
-        for (op, digest) in seen.digests.iter().enumerate() {
-            let kind = image.op_kind(op).expect("an op").name();
-            write!(made, "\n{op} {kind} {digest:08x}").expect("text");
-        }
-        made.push('\n');
-        assert_eq!(made, codes, "{}", core.name);
-        board.end();
     }
 }
 
