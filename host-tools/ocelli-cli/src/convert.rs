@@ -115,7 +115,7 @@ enum Plan {
     Layers,
 }
 
-fn parse_input(text: &str) -> Result<(usize, usize), String> {
+pub fn parse_input(text: &str) -> Result<(usize, usize), String> {
     let (h, w) = text.split_once('x').unwrap_or((text, text));
     let side = |text: &str| text.parse().ok().filter(|side| (1..=4096).contains(side));
     let sides = side(h).zip(side(w));

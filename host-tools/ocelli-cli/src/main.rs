@@ -4,6 +4,7 @@
 //! code 1 is a failure, 2 wrong usage.
 #![forbid(unsafe_code)]
 
+mod arch;
 mod console;
 mod convert;
 mod eval;
@@ -40,6 +41,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Arch(arch::Args),
     Convert(convert::Args),
     Inspect(inspect::Args),
     Run(run::Args),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         .init();
     let console = Console { json: cli.json };
     let result = match &cli.command {
+        Command::Arch(args) => arch::run(args, &console),
         Command::Convert(args) => convert::run(args, &console),
         Command::Inspect(args) => inspect::run(args, &console),
         Command::Run(args) => run::run(args, &console),

@@ -188,6 +188,38 @@ impl Arch {
         (self.options.resolution, self.options.resolution)
     }
 
+    /// The number of classes of the data set that the network is usually trained on.
+    pub fn default_classes(&self) -> usize {
+        match self.variant.pictures {
+            Pictures::Cifar => 10,
+            _ => 1000,
+        }
+    }
+
+    /// The same network for another size of input, where nothing else is said.
+    pub fn with_resolution(mut self, side: usize) -> Self {
+        self.options.resolution = side;
+        self
+    }
+
+    /// The network in other depths and widths: for each depth, the narrowest first.
+    pub fn scaled(&self) -> Vec<Vec<Self>> {
+        let depths = options::depths(self.variant).into_iter();
+        let widths = |depth: f64| {
+            let widths = options::widths(self.variant).into_iter();
+            let each = widths.map(|width| Self {
+                options: Options {
+                    width,
+                    depth,
+                    ..self.options
+                },
+                ..*self
+            });
+            each.collect()
+        };
+        depths.map(widths).collect()
+    }
+
     /// How pictures become the network's input, as those were that it is usually trained on.
     pub fn preprocess(&self, h: u32, w: u32) -> Preprocess {
         let imagenet = Preprocess::imagenet(h, w);

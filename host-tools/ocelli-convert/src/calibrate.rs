@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::error::InputError;
-use crate::graph::{Graph, TensorId};
+use crate::graph::{Graph, Tensor, TensorId};
 use crate::interpreter::Interpreter;
 
 /// Bins of a tensor's histogram.
@@ -34,6 +34,20 @@ pub struct Calibration {
 }
 
 impl Calibration {
+    /// As if every tensor had values from -1 to 1: for what depends on no value.
+    pub fn assumed(graph: &Graph) -> Self {
+        let of_tensor = |tensor: &Tensor| TensorStatistics {
+            min: -1.0,
+            max: 1.0,
+            histogram: vec![0.0; BINS],
+            channel_mean: vec![0.0; tensor.shape.c],
+        };
+        Calibration {
+            tensors: graph.tensors.iter().map(of_tensor).collect(),
+            images: 0,
+        }
+    }
+
     /// The statistics of a tensor of the graph that was calibrated.
     ///
     /// # Panics

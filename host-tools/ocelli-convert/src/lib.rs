@@ -10,6 +10,7 @@ pub mod arch;
 pub mod calibrate;
 pub mod compare;
 pub mod convert;
+pub mod cost;
 pub mod dataset;
 pub mod equalize;
 pub mod error;

@@ -181,6 +181,31 @@ impl Options {
     }
 }
 
+/// Widths that people use, in ascending order.
+pub(super) fn widths(variant: &Variant) -> Vec<f64> {
+    with(variant.width, &[0.25, 0.35, 0.5, 0.75, 1.0, 1.4, 2.0])
+}
+
+/// Depths that make sense, in ascending order.
+pub(super) fn depths(variant: &Variant) -> Vec<f64> {
+    let has = |knob| variant.knobs.contains(&knob);
+    let others: &[f64] = match () {
+        () if has(Knob::Layers) => &[4.0, 7.0, 13.0, 16.0],
+        () if has(Knob::Depth) => &[0.5, 0.75],
+        () => &[],
+    };
+    with(variant.depth, others)
+}
+
+fn with(usual: f64, others: &[f64]) -> Vec<f64> {
+    let mut all = others.to_vec();
+    if !all.contains(&usual) {
+        all.push(usual);
+    }
+    all.sort_by(f64::total_cmp);
+    all
+}
+
 /// The options that an architecture has, for people.
 pub(super) fn known(variant: &Variant) -> String {
     let usual = Options::usual(variant);
