@@ -57,8 +57,7 @@ struct Row {
 }
 
 impl Row {
-    fn of(arch: &Arch, (h, w): (usize, usize), classes: usize) -> Result<Self> {
-        let sketch = Sketch::new(arch, (h, w), classes)?;
+    fn of(arch: &Arch, (h, w): (usize, usize), classes: usize, sketch: &Sketch) -> Result<Self> {
         let planned = sketch.plan(PlanKind::Small)?;
         Ok(Row {
             arch: arch.to_string(),

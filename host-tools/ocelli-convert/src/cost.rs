@@ -8,9 +8,10 @@ use crate::arch::Arch;
 use crate::calibrate::{Calibration, RangeMethod};
 use crate::error::ConvertError;
 use crate::graph::Graph;
+use crate::grid::{Grid, GridOptions};
 use crate::passes::canonicalize;
 use crate::plan::{PlanKind, plan};
-use crate::quantize::{Quantization, QuantizeOptions, quantize};
+use crate::quantize::quantize;
 
 /// An architecture at one input size, with made-up weights.
 #[derive(Debug, Clone)]
@@ -59,12 +60,12 @@ impl Sketch {
     /// [`ConvertError`] if the network has no int8 form or cannot be planned.
     pub fn plan(&self, kind: PlanKind) -> Result<PlannedSketch, ConvertError> {
         let calibration = Calibration::assumed(&self.graph);
-        let options = QuantizeOptions {
+        let options = GridOptions {
             range: RangeMethod::MinMax,
-            bias_correction: false,
+            per_channel: true,
         };
-        let input = Quantization::of_range(-1.0, 1.0);
-        let model = plan(quantize(&self.graph, &calibration, input, options)?, kind)?;
+        let grid = Grid::choose(&self.graph, &calibration, (-1.0, 1.0), options);
+        let model = plan(quantize(&self.graph, &grid)?, kind)?;
         let image = model.encode()?;
         let parsed = image
             .parse()

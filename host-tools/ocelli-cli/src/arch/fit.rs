@@ -1,6 +1,5 @@
 //! `ocelli arch fit`: what fits a device.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use anyhow::{Result, bail};
@@ -74,8 +73,6 @@ struct Report {
     flash_bytes: u64,
     ram_bytes: u64,
     macs: Option<u64>,
-    /// Networks that were planned or found too large.
-    tried: usize,
     architectures: Vec<Row>,
 }
 
@@ -92,7 +89,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     }
     let depths: Vec<Vec<Arch>> = families.iter().flat_map(Arch::scaled).collect();
     let bar = console.bar(depths.len(), "planning");
-    let found: Result<Vec<(usize, Vec<Row>)>> = depths
+    let found: Result<Vec<Vec<Row>>> = depths
         .par_iter()
         .map(|widths| {
             let rows = args.fitting(widths);
@@ -101,55 +98,59 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         })
         .collect();
     bar.finish_and_clear();
-    let found = found?;
-    let tried = found.iter().map(|(tried, _)| tried).sum();
-    let mut rows: Vec<Row> = found.into_iter().flat_map(|(_, rows)| rows).collect();
+    let mut rows: Vec<Row> = found?.into_iter().flatten().collect();
     rows.sort_by(|a, b| b.macs.cmp(&a.macs).then_with(|| a.arch.cmp(&b.arch)));
-    // Narrow networks round to the same channels.
-    let mut seen = BTreeSet::new();
-    rows.retain(|row| {
-        let name = row.arch.split(':').next().map(str::to_string);
-        seen.insert((name, row.parameters, row.macs))
-    });
     console.print(&Report {
         flash_bytes: args.flash,
         ram_bytes: args.ram,
         macs: args.macs,
-        tried,
         architectures: rows,
     })
 }
 
 impl Args {
-    /// For each width the largest input that fits, and how many networks were tried.
-    fn fitting(&self, widths: &[Arch]) -> Result<(usize, Vec<Row>)> {
-        let (mut tried, mut rows) = (0, Vec::new());
+    /// For each width the largest input that fits.
+    fn fitting(&self, widths: &[Arch]) -> Result<Vec<Row>> {
+        let (mut rows, mut narrower) = (Vec::new(), 0);
         for arch in widths {
-            let mut largest = None;
-            for input in self.inputs(arch) {
-                tried += 1;
-                let sketch = Sketch::new(arch, input, self.classes)?;
+            let inputs = self.inputs(arch);
+            // A larger input costs more: halve what is between one that fits and one that does not.
+            let (mut fits, mut beyond) = (0, inputs.len());
+            let (mut largest, mut parameters) = (None, narrower);
+            while fits < beyond {
+                let middle = (fits + beyond) / 2;
+                let sketch = Sketch::new(arch, inputs[middle], self.classes)?;
+                parameters = sketch.parameters;
                 // Every parameter takes a byte at least; wider networks have more.
-                if sketch.parameters as u64 > self.flash {
-                    rows.extend(largest);
-                    return Ok((tried, rows));
+                if parameters as u64 > self.flash {
+                    return Ok(rows);
                 }
-                if self.macs.is_some_and(|macs| sketch.macs() > macs) {
+                // Channels that are rounded to the same numbers make the same network.
+                if parameters == narrower {
                     break;
                 }
-                let arch = match self.input {
-                    Some(_) => *arch,
-                    None => arch.with_resolution(input.0),
-                };
-                let row = Row::of(&arch, input, self.classes)?;
-                if row.image_bytes as u64 > self.flash || row.arena_bytes as u64 > self.ram {
-                    break;
+                match self.fit(arch, inputs[middle], &sketch)? {
+                    Some(row) => (fits, largest) = (middle + 1, Some(row)),
+                    None => beyond = middle,
                 }
-                largest = Some(row);
             }
             rows.extend(largest);
+            narrower = parameters;
         }
-        Ok((tried, rows))
+        Ok(rows)
+    }
+
+    fn fit(&self, arch: &Arch, input: (usize, usize), sketch: &Sketch) -> Result<Option<Row>> {
+        if self.macs.is_some_and(|macs| sketch.macs() > macs) {
+            return Ok(None);
+        }
+        let arch = match self.input {
+            Some(_) => *arch,
+            None => arch.with_resolution(input.0),
+        };
+        let row = Row::of(&arch, input, self.classes, sketch)?;
+        let fits = row.image_bytes as u64 <= self.flash && row.arena_bytes as u64 <= self.ram;
+        Ok(fits.then_some(row))
     }
 
     /// The inputs to try: from a fourth of the usual side up to it, and for small networks a little more.
@@ -170,9 +171,8 @@ impl fmt::Display for Report {
         let macs = self.macs.map(|macs| format!(" and {macs} MACs"));
         writeln!(
             f,
-            "{} of {} fit {} bytes of flash, {} bytes of memory{}",
+            "{} fit {} bytes of flash, {} bytes of memory{}",
             self.architectures.len(),
-            self.tried,
             self.flash_bytes,
             self.ram_bytes,
             macs.unwrap_or_default()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use anyhow::Result;
 use ocelli_convert::arch::Arch;
+use ocelli_convert::cost::Sketch;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -37,7 +38,8 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     let entry = |name: &&str| {
         let arch = Arch::parse(name)?;
         let classes = args.classes.unwrap_or(arch.default_classes());
-        let row = Row::of(&arch, arch.default_input(), classes)?;
+        let sketch = Sketch::new(&arch, arch.default_input(), classes)?;
+        let row = Row::of(&arch, arch.default_input(), classes, &sketch)?;
         bar.inc(1);
         Ok(Entry {
             row,

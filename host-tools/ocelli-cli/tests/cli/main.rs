@@ -1,5 +1,6 @@
 //! The program as users meet it: its words, its files and its exit codes.
 
+mod arch;
 mod convert;
 mod eval;
 mod inspect;
