@@ -124,10 +124,20 @@ pub const ASSETS: &[Asset] = &[
             sha256: "24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641",
         }),
         unpack: Unpack::Members(&[
+            ("skimage/data/astronaut.png", "photos/astronaut.png"),
+            ("skimage/data/camera.png", "photos/camera.png"),
             ("skimage/data/chelsea.png", "photos/chelsea.png"),
             ("skimage/data/coffee.png", "photos/coffee.png"),
         ]),
         expect: Expect::Files(&[
+            (
+                "photos/astronaut.png",
+                "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
+            ),
+            (
+                "photos/camera.png",
+                "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a",
+            ),
             (
                 "photos/chelsea.png",
                 "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb",
@@ -150,6 +160,20 @@ pub const ASSETS: &[Asset] = &[
             path: "foolbox",
             files: 20,
             sha256: "5ea8efa45b917ffda5ee3f552c3827796bc590d954350795ce27c4dc7297daa2",
+        },
+    },
+    Asset {
+        name: "cifar10",
+        source: Source::Wheel(Package {
+            name: "foolbox",
+            version: "3.3.4",
+            sha256: "11049d515d38e765e206a73ace9cc648b81a0d6d1da9ad9057e149ee117989cb",
+        }),
+        unpack: Unpack::Prefix("foolbox/data/cifar10_", "cifar10"),
+        expect: Expect::Folder {
+            path: "cifar10",
+            files: 20,
+            sha256: "a9084886a4ade456b36f61daee08ee351b85096a8eaa98f9f151ee30c0bef432",
         },
     },
     Asset {
