@@ -164,6 +164,18 @@ pub enum ImportError {
         /// What is wrong with it, what is supported and what to do.
         why: String,
     },
+    /// An operator of an ONNX file that cannot be taken over.
+    #[error("{}: node `{node}` ({op}) {why}", path.display())]
+    Node {
+        /// The file.
+        path: PathBuf,
+        /// The node's name, or that of what it makes.
+        node: String,
+        /// The operator.
+        op: String,
+        /// What is wrong with it, what is supported and what to do.
+        why: String,
+    },
     /// A tensor of the file holds a value that is no finite number.
     #[error("{}: tensor `{tensor}` holds {value} at element {at}; weights must be finite", path.display())]
     NotFinite {

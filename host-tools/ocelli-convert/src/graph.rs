@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::GraphError;
+use crate::passes;
 
 mod op;
 mod unary;
@@ -335,6 +336,14 @@ impl GraphBuilder {
         self.graph.shape(id)
     }
 
+    /// The name of a tensor made so far.
+    ///
+    /// # Panics
+    /// As [`GraphBuilder::shape`].
+    pub fn name(&self, id: TensorId) -> &str {
+        &self.graph.tensor(id).name
+    }
+
     /// Adds a node, computes its output's shape and returns its output.
     ///
     /// # Errors
@@ -368,6 +377,30 @@ impl GraphBuilder {
         });
         self.graph.nodes.push(node);
         Ok(output)
+    }
+
+    /// The finished graph, without nodes that nothing on the way to the output reads.
+    ///
+    /// # Errors
+    /// As [`Graph::verify`].
+    pub fn finish_used(mut self, output: TensorId) -> Result<Graph, GraphError> {
+        let mut used = BTreeSet::from([output]);
+        let nodes = std::mem::take(&mut self.graph.nodes).into_iter().rev();
+        let mut kept: Vec<Node> = nodes
+            .filter(|node| {
+                let is_used = used.contains(&node.output);
+                if is_used {
+                    used.extend(&node.inputs);
+                }
+                is_used
+            })
+            .collect();
+        kept.reverse();
+        self.graph.nodes = kept;
+        self.graph.output = output;
+        let graph = passes::without_orphans(self.graph);
+        graph.verify()?;
+        Ok(graph)
     }
 
     /// The finished graph.

@@ -18,6 +18,7 @@ pub mod graph;
 pub mod grid;
 pub mod interpreter;
 pub mod network;
+pub mod onnx;
 pub mod passes;
 pub mod plan;
 pub mod preprocess;

