@@ -439,7 +439,7 @@ fn embedding(graph: &Graph) -> Option<TensorId> {
         let input = *node.inputs.first()?;
         match node.op {
             Op::Dense { .. } => return Some(input),
-            Op::Softmax { .. } | Op::BatchNorm { .. } => at = input,
+            Op::Softmax { .. } | Op::BatchNorm { .. } | Op::Clamp(_) => at = input,
             _ => return None,
         }
     }
