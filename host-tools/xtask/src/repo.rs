@@ -29,6 +29,11 @@ pub fn firmware() -> PathBuf {
     root().join("firmware")
 }
 
+/// The third workspace: targets for `cargo fuzz`.
+pub fn fuzz() -> PathBuf {
+    root().join("tests/fuzz")
+}
+
 /// Where cargo puts what it builds for the host.
 pub fn cargo_target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {

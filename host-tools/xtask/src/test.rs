@@ -8,11 +8,13 @@ use anyhow::{Result, bail};
 
 use crate::firmware::{BOARDS, EMULATED};
 use crate::thumb::Thumb;
-use crate::{audit, fetch, firmware, qemu, repo, shell, sizes};
+use crate::{audit, fetch, firmware, fuzz, qemu, repo, shell, sizes};
 
 /// What `--quick` leaves out.
-const NOT_QUICK: &str =
-    "firmware, device audit, emulator and sizes (they need a compiler for thumb and QEMU)";
+const NOT_QUICK: &str = "fuzzing (it needs libFuzzer), firmware, device audit, emulator and sizes (they need a compiler for thumb and QEMU)";
+
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u64 = 8;
 
 /// Runs the steps; an error means that at least one failed.
 pub fn test(quick: bool) -> Result<()> {
@@ -23,6 +25,7 @@ pub fn test(quick: bool) -> Result<()> {
     steps.run("docs", docs);
     steps.run("host tests", host_tests);
     if !quick {
+        steps.run("fuzzing", || fuzz::fuzz(&[], FUZZ_SECONDS));
         steps.run("firmware", || firmware::all_emulated().map(drop));
         steps.run("firmware clippy", firmware_clippy);
         steps.run("device audit", audit::audit);
@@ -96,7 +99,7 @@ impl Steps {
 /// The folders that hold a workspace of their own.
 fn workspaces() -> Vec<std::path::PathBuf> {
     let boards = BOARDS.iter().map(firmware::Board::dir);
-    [repo::root(), repo::firmware()]
+    [repo::root(), repo::firmware(), repo::fuzz()]
         .into_iter()
         .chain(boards)
         .collect()
