@@ -121,6 +121,11 @@ impl Grid {
         Grid { tensors, weights }
     }
 
+    /// Codes chosen elsewhere: of all tensors, and for each node the steps of its weights, if it has any.
+    pub fn given(tensors: Vec<Quantization>, weights: Vec<Option<Vec<f32>>>) -> Self {
+        Grid { tensors, weights }
+    }
+
     /// The codes of a tensor of the graph that the grid was made for.
     ///
     /// # Panics

@@ -12,6 +12,7 @@ pub mod compare;
 pub mod convert;
 pub mod cost;
 pub mod dataset;
+pub mod emit_onnx;
 pub mod equalize;
 pub mod error;
 pub mod graph;
