@@ -326,6 +326,16 @@ pub enum QuantizeError {
         /// The op's name.
         op: &'static str,
     },
+    /// A file that prescribes some scales and not others.
+    #[error(
+        "{what} `{name}`: the file quantizes other tensors but has no scale for this one: quantize the whole network, or export it in float"
+    )]
+    NoScale {
+        /// Tensor or node.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// A number that does not fit its field of the image.
     #[error("node `{node}`: {what} {got} does not fit the model image")]
     DoesNotFit {

@@ -1,6 +1,9 @@
 //! The codes of a network's numbers: which real value each stands for.
 
+use std::collections::BTreeMap;
+
 use crate::calibrate::{Calibration, RangeMethod};
+use crate::error::QuantizeError;
 use crate::graph::{Clamp, Graph, Node, Op, TensorId};
 
 /// real = scale * (code - zero_point).
@@ -124,6 +127,58 @@ impl Grid {
     /// Codes chosen elsewhere: of all tensors, and for each node the steps of its weights, if it has any.
     pub fn given(tensors: Vec<Quantization>, weights: Vec<Option<Vec<f32>>>) -> Self {
         Grid { tensors, weights }
+    }
+
+    /// The codes that a file prescribes, by the names of tensors and nodes.
+    ///
+    /// Tensors that ops only move codes to may be left out, and softmaxes' outputs.
+    ///
+    /// # Errors
+    /// The first tensor or node whose scale is missing, or whose scales are too few or too many.
+    pub fn prescribed(
+        graph: &Graph,
+        by_tensor: &BTreeMap<String, Quantization>,
+        by_node: &BTreeMap<String, Vec<f32>>,
+    ) -> Result<Self, QuantizeError> {
+        let tied = ties(graph);
+        let named = |id: usize| by_tensor.get(&graph.tensors[id].name).copied();
+        let mut tensors = Vec::with_capacity(graph.tensors.len());
+        for id in 0..graph.tensors.len() {
+            let softmax = graph
+                .nodes
+                .iter()
+                .any(|node| node.output.0 == id && matches!(node.op, Op::Softmax { .. }));
+            let own = if softmax {
+                Some(Quantization::PROBABILITY)
+            } else {
+                named(id)
+            };
+            let of_tied = || {
+                (0..tied.len()).find_map(|other| named(other).filter(|_| tied[other] == tied[id]))
+            };
+            let missing = || QuantizeError::NoScale {
+                what: "tensor",
+                name: graph.tensors[id].name.clone(),
+            };
+            tensors.push(own.or_else(of_tied).ok_or_else(missing)?);
+        }
+        let steps = |node: &Node| {
+            let input = tensors[node.inputs[0].0].scale;
+            let Some(channels) = weight_steps(&node.op, input, true).map(|steps| steps.len())
+            else {
+                return Ok(None);
+            };
+            match by_node.get(&node.name) {
+                Some(steps) if steps.len() == channels => Ok(Some(steps.clone())),
+                Some(steps) if steps.len() == 1 => Ok(Some(vec![steps[0]; channels])),
+                _ => Err(QuantizeError::NoScale {
+                    what: "node",
+                    name: node.name.clone(),
+                }),
+            }
+        };
+        let weights = graph.nodes.iter().map(steps).collect::<Result<_, _>>()?;
+        Ok(Grid { tensors, weights })
     }
 
     /// The codes of a tensor of the graph that the grid was made for.

@@ -11,10 +11,11 @@ use zerocopy::little_endian::{F32, U16};
 use crate::arch::Arch;
 use crate::error::{ConvertError, ImportError};
 use crate::graph::Graph;
-use crate::grid::Quantization;
+use crate::grid::{Grid, Quantization};
 use crate::passes::canonicalize;
 use crate::preprocess::{Filter, Preprocess};
-use crate::{tflite, weights};
+use crate::quantize::quantize;
+use crate::{onnx, tflite, weights};
 
 /// A network as its file has it.
 pub enum Network {
@@ -52,7 +53,18 @@ impl Network {
         if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
             return Err(ConvertError::HasItAlready { option });
         }
-        Ok(Network::Int8(Box::new(tflite::import(path)?)))
+        if kind == FileKind::Tflite {
+            return Ok(Network::Int8(Box::new(tflite::import(path)?)));
+        }
+        let imported = onnx::import(path)?;
+        let graph = canonicalize(imported.graph)?;
+        Ok(match imported.quantization {
+            None => Network::Float(graph),
+            Some(prescribed) => {
+                let grid = Grid::prescribed(&graph, &prescribed.tensors, &prescribed.weights)?;
+                Network::Int8(Box::new(quantize(&graph, &grid)?))
+            }
+        })
     }
 
     /// Rows, columns and channels of the input.
@@ -77,6 +89,8 @@ enum FileKind {
     Weights,
     /// TensorFlow Lite.
     Tflite,
+    /// ONNX, which has no magic number: known by the file's name.
+    Onnx,
 }
 
 impl FileKind {
@@ -87,8 +101,11 @@ impl FileKind {
             path: path.to_path_buf(),
             source,
         })?;
+        let extension = path.extension().unwrap_or_default();
         Ok(if tflite::is_tflite(&start) {
             FileKind::Tflite
+        } else if extension.eq_ignore_ascii_case("onnx") {
+            FileKind::Onnx
         } else {
             FileKind::Weights
         })

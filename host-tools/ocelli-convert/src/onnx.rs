@@ -37,7 +37,7 @@ use std::path::Path;
 
 use crate::error::ImportError;
 use crate::graph::{Graph, Shape};
-use crate::quantize::Quantization;
+use crate::grid::Quantization;
 use array::External;
 use import::{Failure, Importer};
 pub use layout::Layout;

@@ -13,7 +13,7 @@ use super::schema::{SUPPORTED, attributes};
 use super::{FixedQuantization, Imported, Refusal, refuse};
 use crate::error::ImportError;
 use crate::graph::{Graph, GraphBuilder, Op, Shape, TensorId};
-use crate::quantize::Quantization;
+use crate::grid::Quantization;
 
 /// Elements that weights may take: enough for the largest networks anyone would try.
 const BUDGET: usize = 1 << 27;

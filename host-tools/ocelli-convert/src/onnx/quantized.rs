@@ -6,7 +6,7 @@ use super::array::{Array, Data, WeightScales};
 use super::import::{Flow, Importer, Inputs, Value, axis};
 use super::model::elem;
 use super::{Refusal, refuse};
-use crate::quantize::Quantization;
+use crate::grid::Quantization;
 
 impl<'m, 'f> Importer<'m, 'f> {
     pub fn quantize_linear(&mut self, inputs: &Inputs<'m, 'f>) -> Result<Value, Refusal> {
