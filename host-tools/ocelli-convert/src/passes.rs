@@ -5,12 +5,14 @@ use crate::graph::{Graph, Node, Op, TensorId};
 
 mod batch_norm;
 mod clamp;
+mod pad;
 
 /// A rewrite that leaves what the graph computes as it is, up to float rounding.
 type Pass = fn(Graph) -> Graph;
 
 /// All passes in the order in which they run.
-const PASSES: [(&str, Pass); 4] = [
+const PASSES: [(&str, Pass); 5] = [
+    ("fuse pad", pad::fuse),
     ("fold batch norm", batch_norm::fold),
     ("batch norm to depthwise", batch_norm::to_depthwise),
     ("fuse clamp", clamp::fuse),

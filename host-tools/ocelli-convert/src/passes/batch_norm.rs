@@ -1,9 +1,9 @@
-//! Batch norms become part of the weights.
+//! Batch norms become part of the weights, or of the layer norm before them.
 
 use super::{merge_into_producer, replace_ops};
 use crate::graph::{Clamp, Graph, Op, Window};
 
-/// Works a batch norm into the convolution or dense layer before it.
+/// Works a batch norm into the convolution, dense layer or layer norm before it.
 pub(super) fn fold(graph: Graph) -> Graph {
     merge_into_producer(graph, |before, node| match node {
         Op::BatchNorm { scale, shift } => fold_into(before, scale, shift),
@@ -12,6 +12,19 @@ pub(super) fn fold(graph: Graph) -> Graph {
 }
 
 fn fold_into(op: &mut Op, scale: &[f32], shift: &[f32]) -> bool {
+    if let Op::LayerNorm {
+        scale: own_scale,
+        shift: own_shift,
+        ..
+    } = op
+    {
+        let own = own_scale.iter_mut().zip(own_shift);
+        for ((own_scale, own_shift), (factor, summand)) in own.zip(scale.iter().zip(shift)) {
+            *own_scale *= factor;
+            *own_shift = *own_shift * factor + summand;
+        }
+        return true;
+    }
     if op.clamp() != Some(Clamp::NONE) {
         return false;
     }

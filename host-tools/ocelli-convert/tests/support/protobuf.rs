@@ -1,4 +1,5 @@
-//! As much of Protocol Buffers as it takes to give an ONNX test model its weights.
+//! As much of Protocol Buffers as it takes to make ONNX files, and to give the ONNX project's their weights.
+#![allow(dead_code, reason = "each test file uses its own part of this module")]
 
 /// The fields of a message: number, the whole field's bytes, and the bytes or the integer inside.
 pub fn fields(mut rest: &[u8]) -> Vec<(u64, &[u8], Content<'_>)> {
@@ -55,15 +56,26 @@ fn varint(rest: &mut &[u8]) -> u64 {
 /// A field that holds bytes.
 pub fn field(number: u64, bytes: &[u8]) -> Vec<u8> {
     let mut field = vec![];
-    for mut part in [number << 3 | 2, bytes.len() as u64] {
-        while part >= 0x80 {
-            field.push(part as u8 | 0x80);
-            part >>= 7;
-        }
-        field.push(part as u8);
-    }
+    write_varint(&mut field, number << 3 | 2);
+    write_varint(&mut field, bytes.len() as u64);
     field.extend(bytes);
     field
+}
+
+/// A field that holds an integer.
+pub fn int_field(number: u64, int: u64) -> Vec<u8> {
+    let mut field = vec![];
+    write_varint(&mut field, number << 3);
+    write_varint(&mut field, int);
+    field
+}
+
+fn write_varint(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    to.push(number as u8);
 }
 
 /// Dimensions and numbers of a `TensorProto`, if it holds real numbers.
