@@ -17,6 +17,7 @@
 
 mod array;
 mod binary;
+mod budget;
 mod conv;
 mod elementwise;
 mod external;
@@ -32,13 +33,14 @@ mod quantized;
 mod schema;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::error::ImportError;
 use crate::graph::{Graph, Shape};
 use crate::grid::Quantization;
 use array::External;
+use budget::Budget;
 use import::{Failure, Importer};
 pub use layout::Layout;
 use layout::Side;
@@ -107,16 +109,17 @@ fn import_with(
     check(&model).map_err(bad)?;
     let input = input(&model).map_err(bad)?;
     let dims = input_dims(input).map_err(bad)?;
+    let budget = Budget::new();
     let mut worst: Option<Failure> = None;
-    for sides in ways_to_see(&dims) {
-        let (shape, layout) = Layout::of_sides(&dims, &sides);
-        let failure = match Importer::new(&model, external, input.name, shape, layout).run() {
+    for (shape, layout) in ways_to_see(&dims) {
+        let importer = Importer::new(&model, external, &budget, input.name, shape, layout);
+        let failure = match importer.run() {
             Ok(imported) => return Ok(imported),
             Err(failure) => failure,
         };
         let goes_on = failure.refusal.is_of_layout;
         // The way that got farthest is the one that was meant.
-        if worst.as_ref().is_none_or(|worst| worst.at < failure.at) || !goes_on {
+        if worst.as_ref().is_none_or(|worst| worst.at < failure.at) {
             worst = Some(failure);
         }
         if !goes_on {
@@ -203,12 +206,13 @@ fn check(model: &Model<'_>) -> Result<(), String> {
 /// The one input that is no constant.
 fn input<'m, 'f>(model: &'m Model<'f>) -> Result<&'m ValueInfo<'f>, String> {
     let graph = &model.graph;
+    let constants = graph.initializers.iter().map(|constant| constant.name);
+    let constants: BTreeSet<&str> = constants.collect();
     // A constant with an input's name is that input's default.
-    let flows = |input: &&ValueInfo<'_>| {
-        let mut constants = graph.initializers.iter();
-        constants.all(|constant| constant.name != input.name)
-    };
-    let inputs: Vec<_> = graph.inputs.iter().filter(flows).collect();
+    let inputs = graph.inputs.iter();
+    let inputs: Vec<_> = inputs
+        .filter(|input| !constants.contains(input.name))
+        .collect();
     match inputs[..] {
         [input] => Ok(input),
         _ => {
@@ -251,7 +255,7 @@ fn input_dims(input: &ValueInfo<'_>) -> Result<Vec<usize>, String> {
 }
 
 /// Ways to see the dimensions of the input, the likeliest first. Dimensions of 1 may be anything.
-fn ways_to_see(dims: &[usize]) -> Vec<Vec<Side>> {
+fn ways_to_see(dims: &[usize]) -> Vec<(Shape, Layout)> {
     use Side::{C, H, W};
     let free = |dims: &[usize]| dims.iter().filter(|&&dim| dim != 1).count();
     let likely: &[&[Side]] = match dims {
@@ -283,10 +287,7 @@ fn ways_to_see(dims: &[usize]) -> Vec<Vec<Side>> {
             .collect();
     }
     ways.extend(all);
-    let fits = |sides: &Vec<Side>| {
-        let (shape, _) = Layout::of_sides(dims, sides);
-        shape.h.max(shape.w).max(shape.c) <= Shape::MAX_SIDE
-    };
-    ways.retain(fits);
-    ways
+    let ways = ways.iter();
+    ways.filter_map(|sides| Layout::of_sides(dims, sides))
+        .collect()
 }

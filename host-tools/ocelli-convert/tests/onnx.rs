@@ -547,3 +547,55 @@ fn damaged_files_are_refused_and_never_panic() {
     }
     assert!(refused > 300, "{refused}");
 }
+
+#[test]
+fn small_files_that_ask_for_much_are_refused_soon() {
+    let names: Vec<String> = (0..=3000).map(|at| format!("t{at}")).collect();
+    let chain = |op: &str, twice: bool| {
+        let mut net = Network::new(&[1, 3, 4, 4]);
+        let mut input = "x";
+        for name in &names {
+            let inputs = [input, input];
+            net = net.node(op, &inputs[..1 + usize::from(twice)], name, &[]);
+            input = name;
+        }
+        net.node("Identity", &[input], "y", &[])
+    };
+    let start = std::time::Instant::now();
+    // Each value is the square of the last: written out, no file could hold it.
+    assert_eq!(chain("Mul", true).import().unwrap().graph.nodes.len(), 3001);
+    let why = chain("Exp", false).refusal();
+    assert!(why.contains("(Exp) makes a function"), "{why}");
+    let why = Network::new(&[65535, 65535, 65535, 65535])
+        .node("Relu", &["x"], "y", &[])
+        .refusal();
+    assert!(why.contains("up to four dimensions"), "{why}");
+    let why = Network::new(&[1, 65535, 65535, 65535])
+        .tensor(floats("w", &[2, 1], &[0.5; 2]))
+        .node("Flatten", &["x"], "flat", &[])
+        .node("MatMul", &["flat", "w"], "y", &[])
+        .refusal();
+    assert!(why.contains("by a matrix of 2 rows"), "{why}");
+    // A constant without elements, whose other side is long.
+    let why = Network::new(&[1, 3, 4, 4])
+        .tensor(raw("none", &[0, 1 << 26], 1, b""))
+        .list("starts", &[0])
+        .list("ends", &[1 << 26])
+        .list("axes", &[1])
+        .node("Slice", &["none", "starts", "ends", "axes"], "c", &[])
+        .node("Add", &["x", "c"], "y", &[])
+        .refusal();
+    assert!(why.contains("(Slice) asks for more constants"), "{why}");
+    let mut net = Network::new(&[1, 3, 4, 4]).list("side", &[1 << 20]);
+    let mut sums = vec!["x".to_string()];
+    for name in &names[..100] {
+        let sum = format!("{name}s");
+        net = net.node("ConstantOfShape", &["side"], name, &[]);
+        net = net.node("Add", &[&sums[sums.len() - 1], name], &sum, &[]);
+        sums.push(sum);
+    }
+    let last = &sums[sums.len() - 1];
+    let why = net.node("Identity", &[last], "y", &[]).refusal();
+    assert!(why.contains("combines a tensor"), "{why}");
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}

@@ -135,11 +135,14 @@ impl Array {
 
 /// The number of elements of dimensions, if it is below the limit.
 pub fn count(dims: &[usize]) -> Option<usize> {
-    let product = |product: usize, &dim: &usize| product.checked_mul(dim);
-    // A dimension of 0 does not make up for others that are too large.
-    let largest = dims.iter().filter(|&&dim| dim != 0).try_fold(1, product);
-    let fits = largest.is_some_and(|largest| largest <= MAX_ELEMS);
-    fits.then(|| dims.iter().product())
+    cost(dims).map(|_| dims.iter().product())
+}
+
+/// What going through dimensions costs: as [`count`], but a dimension of 0 does not make up for large ones.
+pub fn cost(dims: &[usize]) -> Option<usize> {
+    let mut dims = dims.iter().filter(|&&dim| dim != 0);
+    let product = dims.try_fold(1, |product: usize, &dim| product.checked_mul(dim));
+    product.filter(|&product| product <= MAX_ELEMS)
 }
 
 /// Gets bytes of a file beside the model's: path, first byte, and how many (none: up to the end).

@@ -169,14 +169,15 @@ impl<'m, 'f> Importer<'m, 'f> {
         let Some(last) = layout.rank().checked_sub(1) else {
             return refuse("multiplies a single number by a matrix");
         };
-        let places = layout.offsets(last);
-        if places.len() != matrix.sum {
+        if layout.sizes().last() != Some(&matrix.sum) {
             return refuse(format!(
                 "multiplies {:?} by a matrix of {} rows",
                 layout.sizes(),
                 matrix.sum
             ));
         }
+        // No more than the matrix has rows.
+        let places = layout.offsets(last);
         let bias = vec![0.0; matrix.out];
         let clamp = Clamp::NONE;
         if layout.is_all(last) {

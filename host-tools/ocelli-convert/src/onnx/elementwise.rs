@@ -9,7 +9,7 @@ use super::{Refusal, refuse};
 use crate::graph::{Clamp, Op, TensorId};
 
 /// Pending chains longer than this become tensors, so that no file can make looking at them slow.
-const MAX_PARTS: usize = 96;
+const MAX_PARTS: usize = 32;
 
 /// A tensor, or what operators on single numbers made of one.
 pub struct Expr {
@@ -274,8 +274,15 @@ impl<'m, 'f> Importer<'m, 'f> {
     }
 
     /// What an expression makes of another one, if it reads nothing else.
-    fn known(&self, parts: &BTreeSet<usize>, expr: usize, base: usize) -> Option<Known> {
-        let mut values = BTreeMap::from([(base, points())]);
+    fn known(
+        &self,
+        parts: &BTreeSet<usize>,
+        expr: usize,
+        base: usize,
+    ) -> Result<Option<Known>, Refusal> {
+        let points = points();
+        self.budget.compute(parts.len() * points.len())?;
+        let mut values = BTreeMap::from([(base, points)]);
         for &part in parts {
             if values.contains_key(&part) {
                 continue;
@@ -295,7 +302,7 @@ impl<'m, 'f> Importer<'m, 'f> {
                 values.insert(part, made);
             }
         }
-        recognize(values.get(&expr)?)
+        Ok(values.get(&expr).and_then(|values| recognize(values)))
     }
 
     /// The tensor that an expression is, made now if it was not.
@@ -307,7 +314,7 @@ impl<'m, 'f> Importer<'m, 'f> {
         let at = self.exprs[expr].at;
         let bases = parts.iter().copied().filter(|&base| base != expr);
         for base in bases {
-            let Some(known) = self.known(&parts, expr, base) else {
+            let Some(known) = self.known(&parts, expr, base)? else {
                 continue;
             };
             let input = self.materialize(base)?;

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::array::{Array, Data, count, decode};
+use super::array::{Array, Data, cost, count, decode};
 use super::elementwise::{constants, function};
 use super::function::Function;
 use super::import::{Importer, Inputs, Value, axis};
@@ -68,9 +68,9 @@ impl<'m, 'f> Importer<'m, 'f> {
             let sizes = sizes.iter().map(|&size| usize::try_from(size).ok());
             sizes.collect::<Option<Vec<usize>>>()
         });
-        match sizes.and_then(|sizes| count(&sizes).map(|elems| (sizes, elems))) {
-            Some((sizes, elems)) => {
-                self.spend_folding(elems)?;
+        match sizes.and_then(|sizes| cost(&sizes).map(|cost| (sizes, cost))) {
+            Some((sizes, cost)) => {
+                self.budget.fold(cost)?;
                 Ok(sizes)
             }
             None => refuse("asks for a constant of a shape that no small network has"),
@@ -104,7 +104,7 @@ impl<'m, 'f> Importer<'m, 'f> {
         }
         let steps = ((limit - start) / delta + i128::from((limit - start) % delta != 0)).max(0);
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
-        self.spend_folding(steps)?;
+        self.budget.fold(steps)?;
         let values = (0..steps).map(|step| (start + step as i128 * delta) as i64);
         Ok(Array::list(values.collect()))
     }
@@ -120,7 +120,7 @@ impl<'m, 'f> Importer<'m, 'f> {
     }
 
     fn constant_view(&mut self, inputs: &Inputs<'m, 'f>, first: &Array) -> Result<Array, Refusal> {
-        self.spend(first.len())?;
+        self.budget.hold(first.len())?;
         match view(inputs.node, inputs, &first.dims)? {
             View::Same => Ok(first.with_dims(first.dims.clone())),
             View::Reshape(sizes) => Ok(first.with_dims(sizes)),
@@ -187,7 +187,7 @@ impl<'m, 'f> Importer<'m, 'f> {
             .dims
             .iter()
             .fold(0usize, |sum, &dim| sum.saturating_add(dim));
-        self.spend_folding(sides)?;
+        self.budget.fold(sides)?;
         let mut along: Vec<Vec<usize>> = first.dims.iter().map(|&dim| (0..dim).collect()).collect();
         for (((&start, &end), &given), &step) in starts.iter().zip(&ends).zip(&axes).zip(&strides) {
             let at = axis(given, first.dims.len())?;
@@ -343,10 +343,10 @@ impl<'m, 'f> Importer<'m, 'f> {
 
     /// The number of elements of a shape, taken from the budget.
     fn paid(&mut self, sizes: &[usize]) -> Result<usize, Refusal> {
-        match count(sizes) {
-            Some(elems) => {
-                self.spend_folding(elems)?;
-                Ok(elems)
+        match cost(sizes) {
+            Some(cost) => {
+                self.budget.fold(cost)?;
+                Ok(sizes.iter().product())
             }
             None => refuse(format!(
                 "makes a constant of {sizes:?}, which no small network has"

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::array::{Array, External, decode};
+use super::budget::Budget;
 use super::elementwise::Expr;
 use super::layout::Layout;
 use super::model::{Content, Model, Node, Tensor};
@@ -14,11 +15,6 @@ use super::{FixedQuantization, Imported, Refusal, refuse};
 use crate::error::ImportError;
 use crate::graph::{Graph, GraphBuilder, Op, Shape, TensorId};
 use crate::grid::Quantization;
-
-/// Elements that weights may take: enough for the largest networks anyone would try.
-const BUDGET: usize = 1 << 27;
-/// Elements that constants may take which are made from next to nothing.
-const FOLDING_BUDGET: usize = 1 << 24;
 
 /// What a name of the file stands for.
 #[derive(Debug, Clone)]
@@ -176,12 +172,12 @@ pub struct Importer<'m, 'f> {
     pub builder: GraphBuilder,
     /// Whether the op that makes a tensor can clamp it.
     pub clampable: Vec<bool>,
-    names: BTreeSet<String>,
+    /// Names that are taken, and how often they were wanted.
+    names: BTreeMap<String, usize>,
     pub exprs: Vec<Expr>,
     pub fixed: FixedQuantization,
     input: Layout,
-    budget: usize,
-    folding_budget: usize,
+    pub budget: &'m Budget,
     /// The operator at hand.
     pub at: usize,
 }
@@ -190,6 +186,7 @@ impl<'m, 'f> Importer<'m, 'f> {
     pub fn new(
         model: &'m Model<'f>,
         external: &'m External<'m>,
+        budget: &'m Budget,
         input: &'f str,
         shape: Shape,
         layout: Layout,
@@ -208,12 +205,11 @@ impl<'m, 'f> Importer<'m, 'f> {
             builder: GraphBuilder::new(name, shape),
             clampable: vec![false],
             // The builder calls its input so.
-            names: BTreeSet::from(["input".to_string()]),
+            names: BTreeMap::from([("input".to_string(), 1)]),
             exprs: vec![],
             fixed: FixedQuantization::default(),
             input: layout.clone(),
-            budget: BUDGET,
-            folding_budget: FOLDING_BUDGET,
+            budget,
             at: 0,
         };
         let expr = importer.leaf(importer.builder.input());
@@ -315,16 +311,6 @@ impl<'m, 'f> Importer<'m, 'f> {
         Ok(Some(value))
     }
 
-    /// Takes elements of weights from the budget.
-    pub fn spend(&mut self, elems: usize) -> Result<(), Refusal> {
-        spend(&mut self.budget, elems)
-    }
-
-    /// Takes elements from the budget of what shapes are computed with.
-    pub fn spend_folding(&mut self, elems: usize) -> Result<(), Refusal> {
-        spend(&mut self.folding_budget, elems)
-    }
-
     /// Adds an op under the name of an operator and returns what it makes.
     pub fn push(
         &mut self,
@@ -350,24 +336,29 @@ impl<'m, 'f> Importer<'m, 'f> {
             Op::BatchNorm { scale, shift } | Op::LayerNorm { scale, shift, .. } => [scale, shift],
             _ => [&[], &[]],
         };
-        self.spend(lists.iter().map(|list| list.len()).sum())?;
+        self.budget
+            .hold(lists.iter().map(|list| list.len()).sum())?;
         if let Some(value) = lists.iter().copied().flatten().find(|x| !x.is_finite()) {
             return refuse(format!(
                 "has {value} among its weights; they must be finite: train or export it again"
             ));
         }
         let label = self.model.graph.nodes.get(at).map_or("", Node::label);
-        let wanted = format!("{label}{part}");
-        let mut name = wanted.clone();
-        let mut number = 2;
-        while !self.names.insert(name.clone()) {
-            name = format!("{wanted}:{number}");
-            number += 1;
-        }
+        let name = self.free_name(format!("{label}{part}"));
         self.clampable.push(op.clamp().is_some());
         let made = self.builder.push(&name, op, inputs);
         let id = made.map_err(|error| Refusal::new(format!("cannot be run: {error}")))?;
         Ok((id, name))
+    }
+
+    /// A name, with a number behind it if it is taken.
+    fn free_name(&mut self, mut name: String) -> String {
+        while let Some(times) = self.names.get_mut(&name) {
+            *times += 1;
+            name = format!("{name}:{times}");
+        }
+        self.names.insert(name.clone(), 1);
+        name
     }
 
     /// A tensor of the graph as a value.
@@ -416,18 +407,6 @@ impl<'m, 'f> Importer<'m, 'f> {
             output: layout,
             quantization: is_quantized.then_some(fixed),
         })
-    }
-}
-
-fn spend(budget: &mut usize, elems: usize) -> Result<(), Refusal> {
-    match budget.checked_sub(elems) {
-        Some(left) => {
-            *budget = left;
-            Ok(())
-        }
-        None => refuse(
-            "makes more constant elements than any network for a microcontroller has; export a smaller network",
-        ),
     }
 }
 

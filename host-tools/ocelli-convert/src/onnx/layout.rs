@@ -85,12 +85,15 @@ impl Layout {
     }
 
     /// A tensor of these dimensions whose first ones of each side are the outermost there, and its shape.
-    pub(super) fn of_sides(dims: &[usize], sides: &[Side]) -> (Shape, Self) {
+    ///
+    /// None if a side is too long.
+    pub(super) fn of_sides(dims: &[usize], sides: &[Side]) -> Option<(Shape, Self)> {
         let product = |wanted| {
             let of_side = dims.iter().zip(sides).filter(|&(_, &side)| side == wanted);
-            of_side.map(|(&dim, _)| dim).product::<usize>()
+            let product = of_side.fold(1usize, |product, (&dim, _)| product.saturating_mul(dim));
+            (product <= Shape::MAX_SIDE).then_some(product)
         };
-        let shape = Shape::new(product(Side::H), product(Side::W), product(Side::C));
+        let shape = Shape::new(product(Side::H)?, product(Side::W)?, product(Side::C)?);
         let (mut h, mut w, mut c) = (shape.elems(), shape.w * shape.c, shape.c);
         let dims = dims.iter().zip(sides).map(|(&dim, side)| {
             let stride = match side {
@@ -102,7 +105,7 @@ impl Layout {
             run(dim, *stride)
         });
         let dims = dims.collect();
-        (shape, Layout { dims })
+        Some((shape, Layout { dims }))
     }
 
     /// Numbers in ONNX's order, as the graph's tensor has them.
@@ -414,7 +417,7 @@ mod tests {
     #[test]
     fn sides_of_several_dimensions_lie_in_their_order() {
         use Side::{C, H};
-        let (shape, layout) = Layout::of_sides(&[2, 3, 5], &[H, C, C]);
+        let (shape, layout) = Layout::of_sides(&[2, 3, 5], &[H, C, C]).unwrap();
         assert_eq!(shape, Shape::new(2, 1, 15));
         assert_eq!(layout.offsets(0), [0, 15]);
         assert_eq!(layout.offsets(1), [0, 5, 10]);
@@ -432,7 +435,7 @@ mod tests {
         assert_eq!(of_channels(&[1, 1, 4, 1, 1]), None);
         // Channels that ONNX sees as two dimensions.
         use Side::{C, H};
-        let (_, split) = Layout::of_sides(&[2, 3, 5], &[H, C, C]);
+        let (_, split) = Layout::of_sides(&[2, 3, 5], &[H, C, C]).unwrap();
         let indices = split.channel_indices(&[3, 1], 15).unwrap();
         assert_eq!(indices[4..6], [0, 1]);
         let indices = split.channel_indices(&[3, 5], 15).unwrap();

@@ -92,7 +92,7 @@ impl<'m, 'f> Importer<'m, 'f> {
     /// The codes of a constant.
     pub fn quantized(&mut self, inputs: &Inputs<'m, 'f>, array: &Array) -> Result<Array, Refusal> {
         let steps = Steps::of(inputs, array)?;
-        self.spend(array.len())?;
+        self.budget.hold(array.len())?;
         let range = match steps.elem {
             elem::UINT8 => 0..=255,
             elem::INT8 => -128..=127,
@@ -127,7 +127,7 @@ impl<'m, 'f> Importer<'m, 'f> {
             return refuse("dequantizes a constant that is no whole numbers");
         };
         let steps = Steps::of(inputs, array)?;
-        self.spend(codes.len())?;
+        self.budget.hold(codes.len())?;
         let real =
             |(&code, (scale, zero)): (&i64, (f32, i64))| scale * code.saturating_sub(zero) as f32;
         let values = codes.iter().zip(steps.each()).map(real).collect();
