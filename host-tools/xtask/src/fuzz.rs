@@ -160,7 +160,11 @@ fn run(program: &Path, name: &str, seconds: u64) -> Result<String> {
     let log = File::create(&log_path)?;
     let mut command = Command::new(program);
     // The first folder is the one that new inputs go to.
-    command.args([found, repo::fuzz().join("corpus").join(name), more]);
+    let kept = repo::fuzz().join("corpus").join(name);
+    command
+        .arg(found)
+        .args(kept.is_dir().then_some(kept))
+        .arg(more);
     command
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
