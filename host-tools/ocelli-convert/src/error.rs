@@ -357,6 +357,16 @@ pub enum QuantizeError {
 /// Why a model cannot be planned, or a plan is wrong; names the op.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
+    /// The network needs more memory than any device has.
+    #[error(
+        "the network needs {bytes} bytes for activations; up to {limit} are planned: convert it for a smaller input"
+    )]
+    TooLarge {
+        /// The arena.
+        bytes: usize,
+        /// The largest arena.
+        limit: usize,
+    },
     /// The verifier found a read of bytes that do not hold the row meant.
     #[error(
         "the plan is wrong (a bug of the planner): op {op} reads row {row} of tensor {tensor}, which is not there"

@@ -27,10 +27,15 @@ pub enum PlanKind {
     Layers,
 }
 
+/// The largest arena that is planned: a file of a few bytes can name tensors of gigabytes, and the verifier's shadow
+/// memory is eight times as large.
+const ARENA_BYTES: usize = 1 << 26;
+
 /// Plans a model anew; whatever plan it has is forgotten.
 ///
 /// # Errors
-/// [`PlanError`] if the verifier finds a fault, which would be a bug of the planner.
+/// [`PlanError::TooLarge`] for more memory than any device has; the others if the verifier finds a fault, which would
+/// be a bug of the planner.
 pub fn plan(mut model: Model, kind: PlanKind) -> Result<Model, PlanError> {
     let segments = match kind {
         PlanKind::Layers => (0..model.ops.len()).map(|op| op..op + 1).collect(),
@@ -68,6 +73,12 @@ pub fn plan(mut model: Model, kind: PlanKind) -> Result<Model, PlanError> {
         }
     }
     let (places, arena_bytes) = pack::pack(&items);
+    if arena_bytes > ARENA_BYTES {
+        return Err(PlanError::TooLarge {
+            bytes: arena_bytes,
+            limit: ARENA_BYTES,
+        });
+    }
     for (item, offset) in items.iter().zip(places) {
         match item.owner {
             pack::Owner::Tensor(tensor) => model.tensors[tensor].offset = offset,

@@ -23,9 +23,11 @@ const PROCESS_MB: u32 = 1400;
 /// Longer inputs are not tried: what they could find, shorter ones find sooner.
 const INPUT_BYTES: u64 = 1 << 16;
 
-/// Files that are seeds beside the ones in `tests/fuzz/corpus`: target, folder, how their names end.
-const SEEDS: [(&str, &str, &str); 3] = [
+/// Files that are seeds beside the ones in `tests/fuzz/corpus`: target, a folder with all below it, how their names end.
+const SEEDS: [(&str, &str, &str); 5] = [
     ("image", "tests/data", "ocl"),
+    ("onnx", "host-tools/ocelli-convert/tests/reference", "onnx"),
+    ("onnx", "target/assets/onnx-node", "onnx"),
     (
         "pytorch",
         "host-tools/ocelli-convert/tests/reference/containers",
@@ -248,17 +250,10 @@ fn finding(said: &str) -> String {
 /// Gathers the seeds that lie elsewhere in the repository.
 fn copy_seeds(name: &str, into: &Path) -> Result<()> {
     for (_, folder, extension) in SEEDS.iter().filter(|(target, ..)| *target == name) {
+        let folder = repo::root().join(folder);
         // Assets may not have been fetched; fuzzing needs none.
-        let Ok(files) = fs::read_dir(repo::root().join(folder)) else {
-            continue;
-        };
-        for file in files {
-            let path = file?.path();
-            if path.extension() == Some(OsStr::new(extension))
-                && let Some(file_name) = path.file_name()
-            {
-                fs::copy(&path, into.join(file_name))?;
-            }
+        if folder.is_dir() {
+            copy_below(&folder, extension, into)?;
         }
     }
     for (_, list) in CASES.iter().filter(|(target, _)| *target == name) {
@@ -268,6 +263,20 @@ fn copy_seeds(name: &str, into: &Path) -> Result<()> {
             let hex = case["file"].as_str().unwrap_or_default();
             let bytes = bytes(hex).with_context(|| format!("{list}: case {at} has no file"))?;
             fs::write(into.join(format!("case-{at}")), bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_below(folder: &Path, extension: &str, into: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            copy_below(&path, extension, into)?;
+        } else if path.extension() == Some(OsStr::new(extension)) {
+            // Files of different folders may have the same name.
+            let name = repo::shown(&path).replace(std::path::MAIN_SEPARATOR, "-");
+            fs::copy(&path, into.join(name))?;
         }
     }
     Ok(())

@@ -17,8 +17,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use cap::Cap;
+use ocelli_convert::PlanError;
 use ocelli_convert::arch::Arch;
 use ocelli_convert::graph::Graph;
+use ocelli_convert::interpreter::Interpreter;
 use ocelli_convert::passes::canonicalize;
 use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::weights;
@@ -32,8 +34,12 @@ pub const MEMORY_BYTES: usize = 1 << 30;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, MEMORY_BYTES);
 
-/// Codes in all tensors of a network that is planned and run; larger ones only cost time.
-const CODES: usize = 1 << 18;
+/// Codes in all tensors of a network that is planned; more only cost time.
+const PLANNED_CODES: usize = 1 << 22;
+/// Rows of a network that is planned for streaming, as [`rows_streamed`] counts them.
+const PLANNED_ROWS: usize = 1 << 20;
+/// Bytes of arena of a network that is run.
+const ARENA_BYTES: usize = 1 << 18;
 /// Products in a run.
 const PRODUCTS: u64 = 1_000_000;
 
@@ -42,31 +48,61 @@ pub const SMALL_CNN: &str = "cnn:0.05,layers=4";
 
 /// On with a model that an importer made: plans, images, and runs where there is time.
 pub fn run_model(model: Model) {
-    let codes = model
-        .tensors
-        .iter()
-        .map(|tensor| tensor.elems())
-        .sum::<usize>();
-    if codes > CODES || model.ops.len() > 64 {
+    let codes = model.tensors.iter().map(|tensor| tensor.elems());
+    // What no device has room for is refused at once; what is between takes long.
+    if codes.clone().sum::<usize>() > PLANNED_CODES && codes.max() < Some(1 << 27) {
         return;
     }
     for kind in [PlanKind::Layers, PlanKind::Small] {
-        let planned = plan(model.clone(), kind).expect("every model has a plan");
-        if let Ok(buffer) = planned.encode() {
-            run_image(&buffer);
+        if kind == PlanKind::Small && rows_streamed(&model) > PLANNED_ROWS {
+            continue;
+        }
+        match plan(model.clone(), kind) {
+            Ok(planned) => {
+                if let Ok(buffer) = planned.encode() {
+                    run_image(&buffer);
+                }
+            }
+            Err(PlanError::TooLarge { .. }) => {}
+            Err(fault) => panic!("{kind:?}: {fault}"),
         }
     }
 }
 
-/// On with an image: a session, and a run where there is time.
-pub fn run_image(buffer: &ImageBuffer) {
-    fate_within(buffer, CODES, PRODUCTS);
+/// Rows that the planner makes while it tries all ways to cut the list of ops.
+fn rows_streamed(model: &Model) -> usize {
+    let ops = model.ops.len();
+    (0..ops)
+        .map(|op| model.tensors[op + 1].h * (op + 1) * (ops - op))
+        .sum()
 }
 
-/// On with a graph that an importer made: the form that devices run.
+/// On with an image: a session, and a run where there is time.
+pub fn run_image(buffer: &ImageBuffer) {
+    fate_within(buffer, ARENA_BYTES, PRODUCTS);
+}
+
+/// On with a graph that an importer made: the form that devices run, and a run where there is time.
 pub fn run_graph(graph: Graph) {
     graph.verify().expect("importers give whole graphs");
-    let _ = canonicalize(graph);
+    // Infinite sums and the like are refused here.
+    let Ok(graph) = canonicalize(graph) else {
+        return;
+    };
+    let values: usize = graph
+        .tensors
+        .iter()
+        .map(|tensor| tensor.shape.elems())
+        .sum();
+    if graph.macs() > PRODUCTS || values > ARENA_BYTES {
+        return;
+    }
+    let interpreter = Interpreter::new(&graph).expect("it was just verified");
+    let input = vec![0.5; graph.input_shape().elems()];
+    let output = interpreter
+        .run(&input, |_, _| {})
+        .expect("an input of the right length");
+    assert_eq!(output.len(), graph.output_shape().elems());
 }
 
 /// Any bytes as a file of weights: an error, or tensors that are whole, finite and no larger than the file allows.
