@@ -99,6 +99,8 @@ enum Range {
     Mse,
     /// From the smallest to the largest value
     Minmax,
+    /// Without the outermost 0.01 % of values
+    Percentile,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -149,6 +151,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             range: match args.range {
                 Range::Mse => RangeMethod::MeanSquaredError,
                 Range::Minmax => RangeMethod::MinMax,
+                Range::Percentile => RangeMethod::Percentile(0.9999),
             },
             per_channel: !args.per_tensor,
         },

@@ -232,10 +232,12 @@ fn histogram(values: &[f32], min: f32, max: f32) -> Vec<u32> {
 }
 
 /// How the range of a tensor is chosen from what calibration saw.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum RangeMethod {
     /// From the smallest to the largest value.
     MinMax,
+    /// Without the outermost values: this share of all lies inside, and as many are cut off below as above.
+    Percentile(f64),
     /// The range with the least mean squared error of rounding and clipping together.
     #[default]
     MeanSquaredError,
@@ -247,8 +249,29 @@ impl TensorStatistics {
         let (min, max) = (self.min.min(0.0), self.max.max(0.0));
         match method {
             RangeMethod::MinMax => (min, max),
+            RangeMethod::Percentile(share) => self.percentile_range(share, min, max),
             RangeMethod::MeanSquaredError => self.least_error_range(min, max),
         }
+    }
+
+    /// Ends of histogram bins between which the share lies.
+    fn percentile_range(&self, share: f64, min: f32, max: f32) -> (f32, f32) {
+        let total: f64 = self.histogram.iter().sum();
+        let outside = total * (1.0 - share) / 2.0;
+        let bins_cut = |bins: &mut dyn Iterator<Item = &f64>| {
+            let mut mass = 0.0;
+            bins.take_while(|&&bin| {
+                mass += bin;
+                mass <= outside
+            })
+            .count()
+        };
+        let width = (self.max - self.min) / BINS as f32;
+        let below = bins_cut(&mut self.histogram.iter()) as f32;
+        let above = bins_cut(&mut self.histogram.iter().rev()) as f32;
+        let low = self.min + below * width;
+        let high = self.max - above * width;
+        (low.min(0.0).max(min), high.max(0.0).min(max))
     }
 
     /// Tries ranges cut at either end in steps, and keeps the best.
@@ -322,6 +345,19 @@ mod tests {
         let (low, high) = seen.range(RangeMethod::MeanSquaredError);
         assert_eq!(low, 0.0);
         assert!((1.0..4.0).contains(&high), "{high}");
+    }
+
+    #[test]
+    fn a_percentile_cuts_as_many_values_off_below_as_above() {
+        // 2,048 values, one in each bin: two of a thousand are outside, one on either side, that is two bins each.
+        let values: Vec<f32> = (0..2048).map(|k| k as f32 - 1024.0).collect();
+        let seen = statistics(&values);
+        let (low, high) = seen.range(RangeMethod::Percentile(0.998));
+        let width = 2047.0 / 2048.0;
+        assert!((low - (-1024.0 + 2.0 * width)).abs() < 1e-3, "{low}");
+        assert!((high - (1023.0 - 2.0 * width)).abs() < 1e-3, "{high}");
+        let all = seen.range(RangeMethod::Percentile(1.0));
+        assert_eq!(all, seen.range(RangeMethod::MinMax));
     }
 
     #[test]

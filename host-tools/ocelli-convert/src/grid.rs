@@ -70,7 +70,7 @@ pub struct Grid {
 }
 
 /// How the codes of a network are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GridOptions {
     /// How ranges of activations are chosen.
     pub range: RangeMethod,
@@ -101,6 +101,8 @@ impl Grid {
             .map(|id| calibration.tensor(TensorId(id)).range(options.range))
             .collect();
         ranges[graph.input.0] = (input.0.min(0.0), input.1.max(0.0));
+        let scores = scores(graph);
+        ranges[scores.0].1 = HEADROOM * calibration.tensor(scores).max.max(0.0);
         let tied = ties(graph);
         for (id, &root) in tied.iter().enumerate() {
             let (low, high) = ranges[id];
@@ -195,6 +197,18 @@ impl Grid {
     /// If the node is another graph's.
     pub fn weights(&self, node: usize) -> Option<&[f32]> {
         self.weights[node].as_deref()
+    }
+}
+
+/// How much larger than on the calibration images a score may become before it is cut off.
+const HEADROOM: f32 = 1.1;
+
+/// What is compared when a class is chosen: the largest must not be cut off. It is what a last softmax reads.
+fn scores(graph: &Graph) -> TensorId {
+    let last = graph.nodes.iter().find(|node| node.output == graph.output);
+    match last {
+        Some(node) if matches!(node.op, Op::Softmax { .. }) => node.inputs[0],
+        _ => graph.output,
     }
 }
 
