@@ -119,7 +119,7 @@ fn import_with(
         };
         let goes_on = failure.refusal.is_of_layout;
         // The way that got farthest is the one that was meant.
-        if worst.as_ref().is_none_or(|worst| worst.at < failure.at) {
+        if worst.as_ref().is_none_or(|worst| worst.at < failure.at) || !goes_on {
             worst = Some(failure);
         }
         if !goes_on {

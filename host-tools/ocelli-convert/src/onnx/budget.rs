@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::{Refusal, refuse};
+use super::{Refusal, refuse_layout};
 
 /// What is left, over all ways to see the input.
 pub struct Budget {
@@ -43,7 +43,8 @@ fn spend(budget: &Cell<usize>, cost: usize) -> Result<(), Refusal> {
             budget.set(left);
             Ok(())
         }
-        None => refuse(
+        // If other ways to see the input took all, the first way's refusal says more.
+        None => refuse_layout(
             "asks for more constants and functions than any network for a microcontroller has; export a smaller network",
         ),
     }

@@ -150,6 +150,21 @@ impl<'m, 'f> Importer<'m, 'f> {
         Ok(self.leaf(tensor))
     }
 
+    /// What an expression is the square of.
+    pub fn squared(&self, expr: usize) -> Option<usize> {
+        match self.exprs[expr].kind {
+            Kind::Apply(Function::Mul, ref args) => match args[..] {
+                [Argument::Expr(a), Argument::Expr(b)] if a == b => Some(a),
+                _ => None,
+            },
+            Kind::Apply(Function::Pow, ref args) => match args[..] {
+                [Argument::Expr(a), Argument::Number(2.0)] => Some(a),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// An operator on single numbers.
     pub fn elementwise(&mut self, inputs: &Inputs<'m, 'f>) -> Result<Value, Refusal> {
         let node = inputs.node;

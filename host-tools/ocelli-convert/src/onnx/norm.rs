@@ -28,6 +28,9 @@ enum Kind {
     Square,
     /// The mean of that.
     Variance,
+    /// The mean of the squares, and the square of the mean, whose difference is the variance as well.
+    MeanOfSquare,
+    SquareOfMean,
     /// Plus epsilon.
     Shifted(f64),
     /// The square root of that.
@@ -70,8 +73,16 @@ impl<'m, 'f> Importer<'m, 'f> {
         is_kept: bool,
         is_channels: impl Fn(&Layout) -> bool,
     ) -> Result<Value, Refusal> {
+        let squared;
         let (kind, of) = match input {
-            Value::Flow(flow) => (Kind::Mean, flow),
+            Value::Flow(flow) => match self.squared(flow.expr) {
+                Some(expr) => {
+                    let layout = flow.layout.clone();
+                    squared = Flow { expr, layout };
+                    (Kind::MeanOfSquare, &squared)
+                }
+                None => (Kind::Mean, flow),
+            },
             Value::Moment(Moment {
                 kind: Kind::Square,
                 of,
@@ -105,6 +116,8 @@ impl<'m, 'f> Importer<'m, 'f> {
             [Value::Moment(a), Value::Moment(b)] if a.of.expr == b.of.expr => {
                 let kind = match (function, a.kind, b.kind) {
                     (Function::Mul, Kind::Centred, Kind::Centred) => Kind::Square,
+                    (Function::Mul, Kind::Mean, Kind::Mean) => Kind::SquareOfMean,
+                    (Function::Sub, Kind::MeanOfSquare, Kind::SquareOfMean) => Kind::Variance,
                     (Function::Div, Kind::Centred, Kind::Deviation(epsilon))
                     | (Function::Mul, Kind::Centred, Kind::Inverse(epsilon))
                     | (Function::Mul, Kind::Inverse(epsilon), Kind::Centred) => {
@@ -118,6 +131,7 @@ impl<'m, 'f> Importer<'m, 'f> {
                 let number = other.number_of();
                 let kind = match (function, moment.kind, number) {
                     (Function::Pow, Kind::Centred, Some(2.0)) => Kind::Square,
+                    (Function::Pow, Kind::Mean, Some(2.0)) => Kind::SquareOfMean,
                     (Function::Add, Kind::Variance, Some(epsilon)) => Kind::Shifted(epsilon),
                     (Function::Pow, Kind::Shifted(epsilon), Some(0.5)) => Kind::Deviation(epsilon),
                     (Function::Pow, Kind::Shifted(epsilon), Some(-0.5)) => Kind::Inverse(epsilon),
