@@ -13,6 +13,7 @@ use ocelli_convert::graph::{
 };
 use ocelli_convert::grid::{Grid, GridOptions, Quantization};
 use ocelli_convert::interpreter::Interpreter;
+use ocelli_convert::network::Network;
 use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::quantize::quantize;
 use ocelli_image::Model;
@@ -314,5 +315,22 @@ fn onnx_runtime_finds_what_the_device_finds() {
         assert!(agreeing.count() >= IMAGES - 2);
         let largest = pairs().map(|(ours, theirs)| largest_difference(ours, theirs));
         assert!(largest.max() <= Some(6));
+    }
+}
+
+#[test]
+fn what_is_written_is_read_as_a_network_with_the_same_codes() {
+    let graph = network();
+    let grid = grid(&graph);
+    let model = quantize(&graph, &grid).expect("a canonical graph");
+    let file = scratch("qdq_again.onnx");
+    let bytes = emit(&graph, &model).expect("a canonical graph");
+    std::fs::write(&file, bytes).expect("a folder for temporary files");
+    let Ok(Network::Int8(again)) = Network::load(&file, None, None, None) else {
+        panic!("a network with codes");
+    };
+    for at in 0..IMAGES {
+        let [ours, theirs] = [&model, &again].map(|model| run(model, &grid, &graph, &image(at)));
+        assert_eq!(ours.last(), theirs.last(), "image {at}");
     }
 }

@@ -15,7 +15,7 @@ impl Budget {
     /// Enough for the largest networks that anyone would try on a microcontroller.
     pub fn new() -> Self {
         Budget {
-            weights: Cell::new(1 << 27),
+            weights: Cell::new(1 << 26),
             folding: Cell::new(1 << 23),
             work: Cell::new(1 << 25),
         }

@@ -211,7 +211,7 @@ impl<'m, 'f> Importer<'m, 'f> {
     }
 
     /// Remembers the scales of weights that were quantized, for each output channel.
-    fn fix_weights(
+    pub fn fix_weights(
         &mut self,
         name: String,
         array: &Array,

@@ -367,6 +367,21 @@ impl<'m, 'f> Importer<'m, 'f> {
         Ok(made)
     }
 
+    /// The tensor of which an expression is a positive multiple, but for a summand, and the factor.
+    pub fn without_factor(&mut self, expr: usize) -> Result<(TensorId, f32), Refusal> {
+        if self.exprs[expr].made.is_none() {
+            let parts = self.parts_of(expr);
+            for &base in parts.iter().filter(|&&base| base != expr) {
+                if let Some(Known::Affine { scale, .. }) = self.known(&parts, expr, base)?
+                    && scale > 0.0
+                {
+                    return Ok((self.materialize(base)?, scale));
+                }
+            }
+        }
+        Ok((self.materialize(expr)?, 1.0))
+    }
+
     fn refuse_alone<T>(&self, at: usize) -> Result<T, Refusal> {
         Err(Refusal {
             node: Some(at),

@@ -184,7 +184,8 @@ impl<'m, 'f> Importer<'m, 'f> {
                 flow.layout.sizes()
             ));
         }
-        let scale = self.channels(inputs.weights(1)?, &flow.layout, shape)?;
+        let array = inputs.weights(1)?;
+        let scale = self.channels(array, &flow.layout, shape)?;
         let shift = match inputs.constant(2)? {
             Some(array) => self.channels(array, &flow.layout, shape)?,
             None => vec![0.0; shape.c],
@@ -194,7 +195,9 @@ impl<'m, 'f> Importer<'m, 'f> {
             shift,
             epsilon: inputs.node.float("epsilon")?.unwrap_or(1e-5),
         };
-        self.push_flow(op, id, flow.layout.clone())
+        let (made, name) = self.push(op, &[id], "")?;
+        self.fix_weights(name, array, 0, shape.c)?;
+        Ok(self.flow(made, flow.layout.clone()))
     }
 
     pub fn batch_norm(&mut self, inputs: &Inputs<'m, 'f>) -> Result<Value, Refusal> {
@@ -242,7 +245,8 @@ impl<'m, 'f> Importer<'m, 'f> {
 
     pub fn softmax(&mut self, inputs: &Inputs<'m, 'f>) -> Result<Value, Refusal> {
         let flow = inputs.flow(0)?;
-        let (id, shape) = self.tensor(flow)?;
+        let (id, beta) = self.without_factor(flow.expr)?;
+        let shape = self.builder.shape(id);
         let rank = flow.layout.rank();
         let given = inputs.node.int("axis")?;
         // Before operator set 13, all dimensions from the axis on were one.
@@ -257,7 +261,7 @@ impl<'m, 'f> Importer<'m, 'f> {
                 flow.layout.sizes()
             ));
         }
-        self.push_flow(Op::Softmax { beta: 1.0 }, id, flow.layout.clone())
+        self.push_flow(Op::Softmax { beta }, id, flow.layout.clone())
     }
 
     /// A flow forced into a range.

@@ -132,16 +132,19 @@ impl<'m, 'f> Importer<'m, 'f> {
             |(&code, (scale, zero)): (&i64, (f32, i64))| scale * code.saturating_sub(zero) as f32;
         let values = codes.iter().zip(steps.each()).map(real).collect();
         let mut made = Array::floats(array.dims.clone(), values);
-        // Biases have one dimension and 32 bits, and a scale that follows from input and weights.
-        if array.dims.len() > 1 {
-            let middle = if array.elem == elem::UINT8 { 128 } else { 0 };
-            if steps.zeros.iter().any(|&zero| zero != middle) {
-                return refuse(
-                    "has weights whose zero point is not in the middle; quantize weights symmetrically, to int8",
-                );
-            }
+        // Biases have 32 bits, and a scale that follows from input and weights.
+        let middle = match array.elem {
+            elem::INT8 => 0,
+            elem::UINT8 => 128,
+            _ => return Ok(made),
+        };
+        if steps.zeros.iter().all(|&zero| zero == middle) {
             let (scales, axis) = (steps.scales, steps.axis);
             made.scales = Some(Rc::new(WeightScales { scales, axis }));
+        } else if array.dims.len() > 1 {
+            return refuse(
+                "has weights whose zero point is not in the middle; quantize weights symmetrically, to int8",
+            );
         }
         Ok(made)
     }
