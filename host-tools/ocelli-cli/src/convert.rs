@@ -1,20 +1,20 @@
 //! `ocelli convert`: a pretrained network becomes a model image.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use indicatif::ProgressBar;
-use ocelli::Tensor;
 use ocelli_convert::arch::Arch;
 use ocelli_convert::calibrate::RangeMethod;
-use ocelli_convert::compare::Comparison;
+use ocelli_convert::emit_onnx::emit;
 use ocelli_convert::grid::GridOptions;
 use ocelli_convert::network::{Normalize, PictureOptions};
-use ocelli_convert::plan::{PlanKind, weight_reads};
+use ocelli_convert::plan::PlanKind;
 use ocelli_convert::preprocess::Filter;
 use ocelli_convert::reconstruct::ReconstructOptions;
+use ocelli_convert::report::{Blame, Report, Ruin, page};
 use ocelli_convert::{Conversion, ConvertOptions, Progress, convert};
 use serde::Serialize;
 
@@ -31,10 +31,10 @@ use crate::table::Table;
 /// folds batch norm, equalizes channels, quantizes to int8 with a scale per weight channel from the values that the
 /// calibration images cause, plans memory, proves the plan on shadow memory, and writes the image. Prints what
 /// quantization did to each op (signal-to-noise ratio of its output, everything before it in int8 as well) and what the
-/// model costs a device.
+/// model costs a device. A network that int8 ruins is not written, and the op that is to blame is named; see --accept.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2.ocl --arch mobilenet_v2 --calib photos --labels imagenet_labels.txt\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2-96.ocl --arch mobilenet_v2 --input 96 --calib photos --json\n  ocelli convert resnet8.tflite -o resnet8.ocl --normalize 128/128 --resize 32"
+    after_help = "Example:\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2.ocl --arch mobilenet_v2 --calib photos --labels imagenet_labels.txt\n  ocelli convert mobilenet_v2-b0353104.pth -o mnv2-96.ocl --arch mobilenet_v2 --input 96 --calib photos --json\n  ocelli convert resnet8.tflite -o resnet8.ocl --normalize 128/128 --resize 32\n  ocelli convert resnet20.pth -o r.ocl --arch resnet20 --calib photos --report r.html --emit-onnx r.onnx"
 )]
 pub struct Args {
     /// The file of weights, or the int8 .tflite file
@@ -91,6 +91,16 @@ pub struct Args {
     /// What memory is planned for
     #[arg(long, value_enum, default_value_t = Plan::Small)]
     plan: Plan,
+    /// A page with all numbers and pictures of them: noise and who is to blame for it, weights, values, memory
+    #[arg(long, value_name = "R.html")]
+    report: Option<PathBuf>,
+    /// The quantized network as ONNX (QDQ, operator set 20), for viewers and other runtimes
+    #[arg(long, value_name = "Q.onnx")]
+    emit_onnx: Option<PathBuf>,
+    /// Write the image even if int8 ruins the network: an output SQNR on calibration images below 8 dB, or agreement
+    /// (with --agreement) below 0.5; good networks have 10 to 25 dB
+    #[arg(long)]
+    accept: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -126,7 +136,10 @@ pub fn parse_input(text: &str) -> Result<(usize, usize), String> {
 
 /// Runs the command.
 pub fn run(args: &Args, console: &Console) -> Result<()> {
-    file::check(&args.output)?;
+    let written = [&args.report, &args.emit_onnx].into_iter().flatten();
+    for path in written.chain([&args.output]) {
+        file::check(path)?;
+    }
     let plan = match args.plan {
         Plan::Small => PlanKind::Small,
         Plan::Layers => PlanKind::Layers,
@@ -167,10 +180,66 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     };
     let conversion = convert(&args.source, &options, &bars)
         .with_context(|| args.source.display().to_string())?;
+    let report = report(args, &conversion, console.json, &bars)?;
     bars.finish();
-    let report = Report::new(args, &conversion)?;
+    let onnx = emitted(args, &conversion)?;
+    if let Some(ruin) = &report.ruin {
+        if !args.accept {
+            bail!(
+                "{}: {ruin}; nothing is written without --accept",
+                report.source
+            );
+        }
+        console.note(format!("warning: {ruin}"));
+    }
     file::write(&args.output, conversion.image.bytes())?;
-    console.print(&report)
+    if let Some(path) = &args.report {
+        file::write(path, page(&report, &conversion).as_bytes())?;
+    }
+    if let Some((path, onnx)) = onnx {
+        file::write(path, &onnx)?;
+    }
+    console.print(&Printed(report))
+}
+
+/// The numbers; the noise is traced to its ops where they are shown or have to be named.
+fn report(
+    args: &Args,
+    conversion: &Conversion,
+    is_json: bool,
+    progress: &dyn Progress,
+) -> Result<Report> {
+    let traced = conversion.quantized.as_ref();
+    let traced =
+        traced.filter(|&quantized| args.report.is_some() || is_json || Ruin::is(quantized));
+    let blame = match traced {
+        Some(quantized) => {
+            let image = conversion.image.parse()?;
+            Some(Blame::measure(quantized, &image, progress)?)
+        }
+        None => None,
+    };
+    let files = [&args.source, &args.output].map(|path| path.display().to_string());
+    Ok(Report::new(
+        files,
+        args.arch.clone(),
+        conversion,
+        blame.as_ref(),
+    )?)
+}
+
+/// The ONNX file and where it goes, if one is wanted.
+fn emitted<'a>(args: &'a Args, conversion: &Conversion) -> Result<Option<(&'a Path, Vec<u8>)>> {
+    let Some(path) = &args.emit_onnx else {
+        return Ok(None);
+    };
+    let Some(quantized) = &conversion.quantized else {
+        bail!(
+            "{}: is int8 already, so that there is nothing to show but itself: leave out --emit-onnx",
+            args.source.display()
+        );
+    };
+    Ok(Some((path, emit(&quantized.graph, &conversion.model)?)))
 }
 
 /// A bar for the stage that runs.
@@ -202,123 +271,19 @@ impl Progress for Bars<'_> {
     }
 }
 
+/// The library's report as the program prints it.
 #[derive(Serialize)]
-struct Report {
-    source: PathBuf,
-    output: PathBuf,
-    /// Of weights only.
-    arch: Option<String>,
-    input: [usize; 3],
-    /// Codes of the output.
-    classes: usize,
-    /// Of a network that was quantized here only, as the noise of its ops.
-    calibration_images: Option<usize>,
-    ops: Vec<OpReport>,
-    image_bytes: usize,
-    weight_bytes: usize,
-    arena_bytes: usize,
-    macs: u64,
-    segments: usize,
-    weight_reads: f64,
-    agreement: Option<Agreement>,
-}
+#[serde(transparent)]
+struct Printed(Report);
 
-#[derive(Serialize)]
-struct OpReport {
-    name: String,
-    kind: &'static str,
-    output: [usize; 3],
-    macs: u64,
-    sqnr_db: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct Agreement {
-    images: usize,
-    agreeing: usize,
-    agreement: f64,
-    output_sqnr_db: f64,
-    logit_error: f64,
-}
-
-impl Report {
-    fn new(args: &Args, conversion: &Conversion) -> Result<Self> {
-        let Conversion {
-            model,
-            image,
-            quantized,
-        } = conversion;
-        let noise = |op: usize| {
-            let quantized = quantized.as_ref()?;
-            Some(quantized.noise.ops.get(op)?.decibels())
-        };
-        let parsed = image.parse()?;
-        let extents = |tensor: &Tensor| [tensor.h, tensor.w, tensor.c];
-        let names = model.names.iter().skip(model.tensors.len());
-        let outputs = model.tensors.iter().skip(1);
-        let ops = model.ops.iter().zip(outputs).zip(names);
-        let ops: Vec<OpReport> = ops
-            .enumerate()
-            .map(|(at, ((op, output), name))| {
-                let channels = op.body.channels();
-                let weights = channels.map_or(0, |channels| channels.weights.len());
-                OpReport {
-                    name: name.clone(),
-                    kind: op.body.kind().name(),
-                    output: extents(output),
-                    // Each weight is used once for each pixel of the output, whatever the kind.
-                    macs: weights as u64 * (output.h * output.w) as u64,
-                    sqnr_db: noise(at),
-                }
-            })
-            .collect();
-        let channels = model.ops.iter().filter_map(|op| op.body.channels());
-        Ok(Report {
-            source: args.source.clone(),
-            output: args.output.clone(),
-            arch: args.arch.clone(),
-            input: extents(&parsed.input()),
-            classes: parsed.output().elems(),
-            calibration_images: quantized
-                .as_ref()
-                .map(|quantized| quantized.calibration.images),
-            image_bytes: image.bytes().len(),
-            weight_bytes: channels.map(|channels| channels.weights.len()).sum(),
-            arena_bytes: ocelli::arena_bytes(&parsed),
-            macs: ops.iter().map(|op| op.macs).sum(),
-            ops,
-            segments: model.segments.len(),
-            weight_reads: weight_reads(model),
-            agreement: quantized
-                .as_ref()
-                .and_then(|quantized| quantized.agreement.as_ref())
-                .map(Agreement::new),
-        })
-    }
-}
-
-impl Agreement {
-    fn new(comparison: &Comparison) -> Self {
-        Agreement {
-            images: comparison.images,
-            agreeing: comparison.agreeing,
-            agreement: comparison.agreement(),
-            output_sqnr_db: comparison
-                .ops
-                .last()
-                .map_or(0.0, |output| output.decibels()),
-            logit_error: comparison.logit_error,
-        }
-    }
-}
-
-impl fmt::Display for Report {
+impl fmt::Display for Printed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quantized = self.calibration_images.is_some();
+        let Printed(report) = self;
+        let quantized = report.calibration_images.is_some();
         let titles = ["op", "<name", "<kind", "<output", "MACs", "SQNR dB"];
         let columns = if quantized { 6 } else { 5 };
         let mut table = Table::new(titles.into_iter().take(columns));
-        for (at, op) in self.ops.iter().enumerate() {
+        for (at, op) in report.ops.iter().enumerate() {
             let [h, w, c] = op.output;
             let cells = [
                 at.to_string(),
@@ -332,27 +297,26 @@ impl fmt::Display for Report {
             table.row(cells.into_iter().take(columns));
         }
         writeln!(f, "{table}")?;
-        let [h, w, c] = self.input;
-        let network = self.arch.as_deref().unwrap_or("int8 network");
+        let [h, w, c] = report.input;
+        let network = report.arch.as_deref().unwrap_or("int8 network");
         writeln!(
             f,
             "{}: {network} at {h}x{w}x{c}, {} classes",
-            self.output.display(),
-            self.classes
+            report.output, report.classes
         )?;
-        match self.calibration_images {
+        match report.calibration_images {
             Some(images) => writeln!(f, "calibrated on {images} images")?,
-            None => writeln!(f, "every code as in {}", self.source.display())?,
+            None => writeln!(f, "every code as in {}", report.source)?,
         }
-        writeln!(f, "image_bytes   {:>11}", self.image_bytes)?;
-        writeln!(f, "weight_bytes  {:>11}", self.weight_bytes)?;
+        writeln!(f, "image_bytes   {:>11}", report.image_bytes)?;
+        writeln!(f, "weight_bytes  {:>11}", report.weight_bytes)?;
         writeln!(
             f,
             "arena_bytes   {:>11}  ({} segments, weights read {:.2} times)",
-            self.arena_bytes, self.segments, self.weight_reads
+            report.arena_bytes, report.segments, report.weight_reads
         )?;
-        writeln!(f, "macs          {:>11}", self.macs)?;
-        if let Some(agreement) = &self.agreement {
+        writeln!(f, "macs          {:>11}", report.macs)?;
+        if let Some(agreement) = &report.agreement {
             writeln!(
                 f,
                 "int8 and float put the same class first on {} of {} other images ({:.3}); output SQNR {:.1} dB, \

@@ -23,7 +23,7 @@ impl Noise {
         10.0 * (self.signal / self.noise).log10()
     }
 
-    fn add(self, other: Noise) -> Noise {
+    pub(crate) fn add(self, other: Noise) -> Noise {
         Noise {
             signal: self.signal + other.signal,
             noise: self.noise + other.noise,

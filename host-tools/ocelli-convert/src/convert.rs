@@ -83,6 +83,10 @@ pub struct Quantized {
     pub calibration: Calibration,
     /// What its codes stand for.
     pub grid: Grid,
+    /// How pixels become its input.
+    pub preprocess: Preprocess,
+    /// Pixels of the pictures that `noise` was measured on.
+    pub sample: Vec<Vec<u8>>,
     /// Noise of each op on some of the calibration pictures.
     pub noise: Comparison,
     /// Decisions on the pictures of [`ConvertOptions::agreement`].
@@ -174,6 +178,8 @@ fn convert_float(
             graph,
             calibration,
             grid,
+            preprocess,
+            sample: sample.to_vec(),
             noise,
             agreement,
         }),

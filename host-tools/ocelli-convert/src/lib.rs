@@ -25,6 +25,7 @@ pub mod plan;
 pub mod preprocess;
 pub mod quantize;
 pub mod reconstruct;
+pub mod report;
 pub mod tflite;
 pub mod weights;
 
