@@ -1,7 +1,7 @@
 //! What becomes of an image that nobody vouches for.
 
 use ocelli::{Image, KernelTable, Session, Step, arena_bytes};
-use ocelli_image::ImageBuffer;
+use ocelli_image::{Body, ImageBuffer};
 
 use crate::memory::Arena;
 
@@ -68,9 +68,14 @@ fn work(image: &Image<'_>) -> u64 {
         let tensors = [at + 1, image.op(at).map_or(0, |op| op.inputs[0])];
         let elems = tensors.map(|tensor| image.tensor(tensor).elems() as u64);
         let body = image.op(at).map(|op| op.body)?;
-        let weights = body.channels().map_or(255 * 255, |c| c.weights.len());
-        let c = image.tensor(at + 1).c as u64;
-        Some(elems[1] + elems[0] * (weights as u64).div_ceil(c))
+        let products = match (body.channels(), body) {
+            (Some(channels), _) => channels.weights.len().div_ceil(image.tensor(at + 1).c),
+            (None, Body::AveragePool { window, .. } | Body::MaxPool { window, .. }) => {
+                usize::from(window.filter_h) * usize::from(window.filter_w)
+            }
+            (None, _) => 1,
+        };
+        Some(elems[1] + elems[0] * products as u64)
     };
     (0..image.op_count()).filter_map(op).sum()
 }
