@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 
 use ocelli_convert::ImportError;
 use ocelli_convert::weights::{StateDict, load};
@@ -113,6 +114,20 @@ fn a_view_that_is_larger_than_its_file_is_refused() {
         error.contains("`conv.weight` claims 4000000 bytes"),
         "{error}"
     );
+}
+
+#[test]
+fn small_files_that_ask_for_much_memory_are_refused() {
+    let seed = |name: &str| {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus/pytorch");
+        load(seeds.join(name)).unwrap_err().to_string()
+    };
+    // Twenty million values in twenty kilobytes.
+    let error = seed("deflated.pth");
+    assert!(error.contains("compressed archive"), "{error}");
+    // Forty names for the bytes of one tensor.
+    let error = seed("shared.pth");
+    assert!(error.contains("more than 4 times the"), "{error}");
 }
 
 #[test]
