@@ -49,12 +49,13 @@ pub const SMALL_CNN: &str = "cnn:0.05,layers=4";
 /// On with a model that an importer made: plans, images, and runs where there is time.
 pub fn run_model(model: Model) {
     let codes = model.tensors.iter().map(|tensor| tensor.elems());
+    let much = codes.clone().sum::<usize>() > PLANNED_CODES;
     // What no device has room for is refused at once; what is between takes long.
-    if codes.clone().sum::<usize>() > PLANNED_CODES && codes.max() < Some(1 << 27) {
+    if much && codes.max() < Some(1 << 27) {
         return;
     }
     for kind in [PlanKind::Layers, PlanKind::Small] {
-        if kind == PlanKind::Small && rows_streamed(&model) > PLANNED_ROWS {
+        if kind == PlanKind::Small && (much || rows_streamed(&model) > PLANNED_ROWS) {
             continue;
         }
         match plan(model.clone(), kind) {
