@@ -19,10 +19,13 @@ use std::sync::Mutex;
 use cap::Cap;
 use ocelli_convert::PlanError;
 use ocelli_convert::arch::Arch;
+use ocelli_convert::calibrate::calibrate;
 use ocelli_convert::graph::Graph;
+use ocelli_convert::grid::{Grid, GridOptions};
 use ocelli_convert::interpreter::Interpreter;
 use ocelli_convert::passes::canonicalize;
 use ocelli_convert::plan::{PlanKind, plan};
+use ocelli_convert::quantize::quantize;
 use ocelli_convert::weights;
 use ocelli_image::{ImageBuffer, Model};
 use ocelli_tests::fate::fate_within;
@@ -42,6 +45,11 @@ const PLANNED_ROWS: usize = 1 << 20;
 const ARENA_BYTES: usize = 1 << 18;
 /// Products in a run.
 const PRODUCTS: u64 = 1_000_000;
+
+/// Products in a network that is quantized.
+const QUANTIZED_PRODUCTS: u64 = 1 << 16;
+/// Values in all tensors of a network that is quantized.
+const QUANTIZED_VALUES: usize = 1 << 12;
 
 /// An architecture with so few weights that a seed can hold them all.
 pub const SMALL_CNN: &str = "cnn:0.05,layers=4";
@@ -83,7 +91,7 @@ pub fn run_image(buffer: &ImageBuffer) {
     fate_within(buffer, ARENA_BYTES, PRODUCTS);
 }
 
-/// On with a graph that an importer made: the form that devices run, and a run where there is time.
+/// On with a graph that an importer made: the form that devices run, and quantization where there is time.
 pub fn run_graph(graph: Graph) {
     graph.verify().expect("importers give whole graphs");
     // Infinite sums and the like are refused here.
@@ -95,15 +103,18 @@ pub fn run_graph(graph: Graph) {
         .iter()
         .map(|tensor| tensor.shape.elems())
         .sum();
-    if graph.macs() > PRODUCTS || values > ARENA_BYTES {
+    if graph.macs() > QUANTIZED_PRODUCTS || values > QUANTIZED_VALUES {
         return;
     }
     let interpreter = Interpreter::new(&graph).expect("it was just verified");
-    let input = vec![0.5; graph.input_shape().elems()];
-    let output = interpreter
-        .run(&input, |_, _| {})
-        .expect("an input of the right length");
-    assert_eq!(output.len(), graph.output_shape().elems());
+    let elems = graph.input_shape().elems();
+    let inputs = [0.5, -1.0].map(|value| move || vec![value; elems]);
+    let calibration =
+        calibrate(&interpreter, &graph, &inputs, || ()).expect("inputs of the right length");
+    let grid = Grid::choose(&graph, &calibration, (-1.0, 1.0), GridOptions::default());
+    if let Ok(model) = quantize(&graph, &grid) {
+        run_model(model);
+    }
 }
 
 /// Any bytes as a file of weights: an error, or tensors that are whole, finite and no larger than the file allows.
