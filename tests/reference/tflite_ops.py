@@ -289,7 +289,7 @@ def refused():
         ("a custom op", changed(lambda net: set_builtin(net, Op.CUSTOM, b"Detect")), ["operator 0 (CUSTOM `Detect`)", "supported are"]),
         ("an lstm", changed(lambda net: set_builtin(net, Op.LSTM)), ["operator 0 (LSTM)", "supported are"]),
         ("an op without a name here", changed(lambda net: set_builtin(net, 120)), ["builtin operator 120", "supported are"]),
-        ("float", changed(lambda net: types(net, Type.FLOAT32)), ["`t0`", "float TFLite files are not supported yet"]),
+        ("float", changed(lambda net: types(net, Type.FLOAT32)), ["`t0`", "float32 where int8 is needed"]),
         ("uint8", changed(lambda net: types(net, Type.UINT8)), ["`t0`", "uint8", "only int8 is supported"]),
         ("int16", changed(lambda net: types(net, Type.INT16)), ["`t0`", "int16"]),
         ("sparse weights", changed(sparse), ["operator 0 (CONV_2D)", "`t1`", "sparse"]),

@@ -1,28 +1,42 @@
-//! From an int8 TensorFlow Lite file to a model, every code kept.
+//! TensorFlow Lite files: int8 ones become a model, every code kept; float ones become a graph.
 //!
-//! A full-integer file says all that a device needs: nothing is quantized here, only written down in another form. The
-//! model gives the codes of TensorFlow Lite Micro's reference kernels, op by op. Where a file has floats at its border,
-//! QUANTIZE and DEQUANTIZE are left out, and the codes inside are the model's input and output. Operators that only look
-//! at the same codes in another shape (RESHAPE, SQUEEZE, and what computes a shape for them) are left out too.
+//! [`import`]: a full-integer file says all that a device needs: nothing is quantized here, only written down in another
+//! form. The model gives the codes of TensorFlow Lite Micro's reference kernels, op by op. Where a file has floats at its
+//! border, QUANTIZE and DEQUANTIZE are left out, and the codes inside are the model's input and output.
+//!
+//! [`import_float`]: weights may be f32, f16 or int8, behind DEQUANTIZE or read by the operator itself. Such int8 weights
+//! ("dynamic range quantization") become the numbers that they stand for; that TensorFlow Lite also rounds activations
+//! to int8 in between when it runs such a file is left to our own quantization.
+//!
+//! In both, operators that only look at the same numbers in another shape (RESHAPE, SQUEEZE, EXPAND_DIMS, and what
+//! computes a shape for them) are left out.
 //!
 //! Files are read by a small checked reader of FlatBuffers instead of generated code, which is large and full of `unsafe`;
 //! a damaged or hostile file is an error and never a panic.
 
 mod flatbuffer;
-mod op;
+mod float;
+mod int8;
+mod options;
 mod schema;
-mod tensor;
+mod shape;
 
 use std::path::Path;
 
-use ocelli_image::{Body, Channels, Model, ModelOp, WeightPacking};
+use ocelli_image::Model;
 
 use crate::error::ImportError;
-use schema::{File, Operator, builtin, elem};
-use tensor::{Activation, activation};
+use crate::graph::Graph;
+use schema::{File, Operator, elem};
 
-/// The operators that can be taken over.
-const SUPPORTED: &str = "supported are ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, MAX_POOL_2D, MEAN, PAD, RELU, RELU6, RESHAPE, SOFTMAX and SQUEEZE on int8, QUANTIZE first and DEQUANTIZE last";
+/// What a file computes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Codes, floats at most at its border: for [`import`].
+    Int8,
+    /// Floats, whatever its weights are stored as: for [`import_float`].
+    Float,
+}
 
 /// Whether bytes are a TensorFlow Lite file, by its identifier.
 pub fn is_tflite(bytes: &[u8]) -> bool {
@@ -37,11 +51,7 @@ pub fn is_tflite(bytes: &[u8]) -> bool {
 /// # Source
 /// Bit-exact with TensorFlow Lite Micro's reference kernels, PyPI `tflite-micro` 0.dev20261023182759.
 pub fn import(path: &Path) -> Result<Model, ImportError> {
-    let bytes = std::fs::read(path).map_err(|source| ImportError::Io {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    import_bytes(&bytes, path)
+    import_bytes(&load(path)?, path)
 }
 
 /// The same for a file in memory; `path` is only named in errors.
@@ -49,27 +59,94 @@ pub fn import(path: &Path) -> Result<Model, ImportError> {
 /// # Errors
 /// As [`import`].
 pub fn import_bytes(bytes: &[u8], path: &Path) -> Result<Model, ImportError> {
-    let bad = |why: String| ImportError::BadFile {
-        path: path.to_path_buf(),
-        why,
-    };
-    if !is_tflite(bytes) {
-        return Err(bad("not a TensorFlow Lite file (no TFL3 at byte 4)".into()));
+    let file = read(bytes, path)?;
+    if precision_of(&file) == Precision::Float {
+        let why = "a float network, not an int8 one: it has to be quantized, here from its floats or by TensorFlow Lite's converter (full integer quantization)";
+        return Err(bad(path, why.to_string()));
     }
-    let file = File::read(bytes).map_err(|damage| bad(damage.to_string()))?;
-    let mut importer = Importer::new(&file).map_err(bad)?;
+    let mut importer = int8::Importer::new(&file).map_err(|why| bad(path, why))?;
     for (at, operator) in file.operators.iter().enumerate() {
         importer
             .operator(at, operator)
-            .map_err(|refusal| ImportError::Operator {
-                path: path.to_path_buf(),
-                at,
-                kind: operator.kind.clone(),
-                tensor: refusal.name(&file, operator),
-                why: refusal.why,
-            })?;
+            .map_err(|refusal| refusal.error(path, &file, at))?;
     }
-    importer.finish().map_err(bad)
+    importer.finish().map_err(|why| bad(path, why))
+}
+
+/// Reads a float TensorFlow Lite file, a network of one input and one output with a batch of one or any.
+///
+/// # Errors
+/// [`ImportError`], naming file, operator and tensor, for what is damaged or not supported.
+///
+/// # Example
+/// ```no_run
+/// use ocelli_convert::{passes::canonicalize, tflite};
+/// let graph = canonicalize(tflite::import_float("net.tflite".as_ref())?)?;
+/// println!("{graph}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn import_float(path: &Path) -> Result<Graph, ImportError> {
+    import_float_bytes(&load(path)?, path)
+}
+
+/// The same for a file in memory; `path` names the graph, and the file in errors.
+///
+/// # Errors
+/// As [`import_float`].
+pub fn import_float_bytes(bytes: &[u8], path: &Path) -> Result<Graph, ImportError> {
+    let file = read(bytes, path)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut importer = float::Importer::new(&file, &name).map_err(|why| bad(path, why))?;
+    for (at, operator) in file.operators.iter().enumerate() {
+        importer
+            .operator(at, operator)
+            .map_err(|refusal| refusal.error(path, &file, at))?;
+    }
+    importer.finish().map_err(|why| bad(path, why))
+}
+
+/// Which of the importers a file is for: int8 if codes flow between its operators.
+///
+/// # Errors
+/// [`ImportError::BadFile`] for what is no TensorFlow Lite file, or damaged.
+pub fn precision(bytes: &[u8], path: &Path) -> Result<Precision, ImportError> {
+    Ok(precision_of(&read(bytes, path)?))
+}
+
+fn precision_of(file: &File<'_>) -> Precision {
+    let made = file.operators.iter().flat_map(|operator| &operator.outputs);
+    let mut flows = made.chain(&file.inputs).filter_map(|&id| {
+        let id = usize::try_from(id).ok()?;
+        file.tensors.get(id)
+    });
+    let codes = [elem::INT8, elem::UINT8, elem::INT16];
+    if flows.any(|tensor| codes.contains(&tensor.elem)) {
+        Precision::Int8
+    } else {
+        Precision::Float
+    }
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, ImportError> {
+    std::fs::read(path).map_err(|source| ImportError::Io {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn read<'f>(bytes: &'f [u8], path: &Path) -> Result<File<'f>, ImportError> {
+    if !is_tflite(bytes) {
+        let why = "not a TensorFlow Lite file (no TFL3 at byte 4)";
+        return Err(bad(path, why.to_string()));
+    }
+    File::read(bytes).map_err(|damage| bad(path, damage.to_string()))
+}
+
+fn bad(path: &Path, why: String) -> ImportError {
+    ImportError::BadFile {
+        path: path.to_path_buf(),
+        why,
+    }
 }
 
 /// Why an operator cannot be taken over.
@@ -80,6 +157,17 @@ struct Refusal {
 }
 
 impl Refusal {
+    fn error(self, path: &Path, file: &File<'_>, at: usize) -> ImportError {
+        let operator = &file.operators[at];
+        ImportError::Operator {
+            path: path.to_path_buf(),
+            at,
+            kind: operator.kind.clone(),
+            tensor: self.name(file, operator),
+            why: self.why,
+        }
+    }
+
     fn name(&self, file: &File<'_>, operator: &Operator<'_>) -> String {
         let first = operator.outputs.first();
         let output = first.and_then(|&id| usize::try_from(id).ok());
@@ -102,236 +190,4 @@ fn refuse_tensor<T>(id: usize, why: impl Into<String>) -> Result<T, Refusal> {
         tensor: Some(id),
         why: why.into(),
     })
-}
-
-struct Importer<'f> {
-    file: &'f File<'f>,
-    input: usize,
-    output: usize,
-    /// The model's tensor that has the codes of each of the file's.
-    place: Vec<Option<usize>>,
-    tensors: Vec<Activation>,
-    tensor_names: Vec<String>,
-    ops: Vec<ModelOp>,
-    op_names: Vec<String>,
-}
-
-impl<'f> Importer<'f> {
-    fn new(file: &'f File<'f>) -> Result<Self, String> {
-        if file.subgraphs != 1 {
-            return Err(format!(
-                "{} subgraphs; one is supported: export a network without control flow",
-                file.subgraphs
-            ));
-        }
-        let one = |ids: &[i32], what| match ids {
-            &[id] => usize::try_from(id)
-                .ok()
-                .filter(|&id| id < file.tensors.len())
-                .ok_or(format!(
-                    "the {what} is no tensor of the file; copy it again"
-                )),
-            _ => Err(format!(
-                "{} {what}s; one is supported: export the part of the network between one input and one output",
-                ids.len()
-            )),
-        };
-        let mut importer = Importer {
-            file,
-            input: one(&file.inputs, "input")?,
-            output: one(&file.outputs, "output")?,
-            place: vec![None; file.tensors.len()],
-            tensors: vec![],
-            tensor_names: vec![],
-            ops: vec![],
-            op_names: vec![],
-        };
-        // A float input has its codes behind QUANTIZE.
-        if file.tensors[importer.input].elem != elem::FLOAT32 {
-            let input = activation(file, importer.input).map_err(|refusal| {
-                let name = &file.tensors[importer.input].name;
-                format!("the input, tensor `{name}`, {}", refusal.why)
-            })?;
-            importer.add_tensor(importer.input, input);
-        }
-        Ok(importer)
-    }
-
-    fn add_tensor(&mut self, id: usize, tensor: Activation) {
-        self.place[id] = Some(self.tensors.len());
-        self.tensors.push(tensor);
-        self.tensor_names.push(self.file.tensors[id].name.clone());
-    }
-
-    fn operator(&mut self, at: usize, operator: &Operator<'_>) -> Result<(), Refusal> {
-        if !matches!(operator.outputs[..], [_]) {
-            return refuse(format!("is one of several outputs; {SUPPORTED}"));
-        }
-        let output = self.output(operator)?;
-        match operator.builtin {
-            builtin::QUANTIZE => self.quantize(operator, output),
-            builtin::DEQUANTIZE => self.dequantize(operator, output),
-            builtin::RESHAPE | builtin::SQUEEZE => self.view(operator, output),
-            builtin::SHAPE | builtin::STRIDED_SLICE | builtin::PACK
-                if self.file.tensors[output].elem == elem::INT32 =>
-            {
-                // It computes a shape; RESHAPE's output has that shape in the file as well.
-                Ok(())
-            }
-            _ => {
-                let (body, inputs) = self.body(operator, output)?;
-                let made = activation(self.file, output)?;
-                self.ops.push(ModelOp {
-                    body,
-                    inputs,
-                    weight_packing: WeightPacking::Canonical,
-                    rows_per_step: 1,
-                    scratch: (0, 0),
-                });
-                self.op_names.push(format!("{} {at}", operator.kind));
-                if self.place[output].is_some() {
-                    return refuse("is made twice; the file is damaged: copy it again");
-                }
-                self.add_tensor(output, made);
-                Ok(())
-            }
-        }
-    }
-
-    fn output(&self, operator: &Operator<'_>) -> Result<usize, Refusal> {
-        self.id(operator.outputs.first().copied())
-    }
-
-    /// The file's tensor that an operator reads.
-    fn input(&self, operator: &Operator<'_>, at: usize) -> Result<usize, Refusal> {
-        self.id(operator.inputs.get(at).copied())
-    }
-
-    fn id(&self, id: Option<i32>) -> Result<usize, Refusal> {
-        let id = id.and_then(|id| usize::try_from(id).ok());
-        match id.filter(|&id| id < self.file.tensors.len()) {
-            Some(id) => Ok(id),
-            None => refuse("has an input that is no tensor of the file; copy it again"),
-        }
-    }
-
-    /// The model's tensor that an operator reads, and what the file says of it.
-    fn read(
-        &self,
-        operator: &Operator<'_>,
-        at: usize,
-    ) -> Result<(usize, usize, Activation), Refusal> {
-        let id = self.input(operator, at)?;
-        let tensor = activation(self.file, id)?;
-        match self.place[id] {
-            Some(place) => Ok((id, place, tensor)),
-            None => refuse_tensor(
-                id,
-                "is read before any operator makes it; operators have to be in running order",
-            ),
-        }
-    }
-
-    /// The same for an operator that looks at rows and columns.
-    fn read_map(&self, operator: &Operator<'_>, at: usize) -> Result<(usize, Activation), Refusal> {
-        let (id, place, tensor) = self.read(operator, at)?;
-        let [h, w, c] = self.tensors[place].shape;
-        if tensor.shape == [h, w, c] {
-            return Ok((place, tensor));
-        }
-        refuse_tensor(
-            id,
-            format!(
-                "is a view of a map of {h}x{w}x{c} in another shape; only FULLY_CONNECTED can read such a view, or any operator one of the network's input: leave out the RESHAPE"
-            ),
-        )
-    }
-
-    /// Floats become codes: the codes are the model's input.
-    fn quantize(&mut self, operator: &Operator<'_>, output: usize) -> Result<(), Refusal> {
-        let input = self.input(operator, 0)?;
-        if self.file.tensors[input].elem != elem::FLOAT32 {
-            return self.view(operator, output);
-        }
-        if input != self.input {
-            return refuse_tensor(
-                input,
-                "is float32 inside the network; QUANTIZE is supported first only: quantize the whole network to int8",
-            );
-        }
-        let codes = activation(self.file, output)?;
-        match self.tensors.first() {
-            None => self.add_tensor(output, codes),
-            Some(input) if *input == codes => self.place[output] = Some(0),
-            Some(_) => return refuse("is a second quantization of the input; one is supported"),
-        }
-        Ok(())
-    }
-
-    /// Codes become floats: the codes are the model's output.
-    fn dequantize(&mut self, operator: &Operator<'_>, output: usize) -> Result<(), Refusal> {
-        let (_, place, _) = self.read(operator, 0)?;
-        if output != self.output {
-            return refuse(
-                "is float32 inside the network; DEQUANTIZE is supported last only: quantize the whole network to int8",
-            );
-        }
-        self.place[output] = Some(place);
-        Ok(())
-    }
-
-    /// The same codes, in the same order, in another shape.
-    fn view(&mut self, operator: &Operator<'_>, output: usize) -> Result<(), Refusal> {
-        let (id, place, input) = self.read(operator, 0)?;
-        let view = activation(self.file, output)?;
-        if view.elems() != input.elems() {
-            return refuse("has another number of elements than what it is made from");
-        }
-        input.expect_same_codes(&view, output)?;
-        // The input's shape is nobody's business but its readers': none has read it yet.
-        let unread = self.ops.iter().all(|op| !op.inputs.contains(&0));
-        if id == self.input && place == 0 && unread {
-            self.tensors[0].shape = view.shape;
-        }
-        self.place[output] = Some(place);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Model, String> {
-        let made = self.place[self.output];
-        if self.ops.is_empty() || made != Some(self.ops.len()) {
-            return Err(
-                "the output is not made by the last operator; export only what leads to the output"
-                    .to_string(),
-            );
-        }
-        let tensor = |tensor: &Activation| ocelli_image::Tensor {
-            h: tensor.shape[0],
-            w: tensor.shape[1],
-            c: tensor.shape[2],
-            zero_point: tensor.zero_point,
-            offset: 0,
-            rows_held: tensor.shape[0],
-        };
-        let head = head(&self.ops);
-        Ok(Model {
-            arena_bytes: 0,
-            tensors: self.tensors.iter().map(tensor).collect(),
-            segments: vec![1; self.ops.len()],
-            head,
-            preprocess: None,
-            labels: vec![],
-            names: self.tensor_names.into_iter().chain(self.op_names).collect(),
-            tensor_scale: self.tensors.iter().map(|tensor| tensor.scale).collect(),
-            ops: self.ops,
-        })
-    }
-}
-
-/// The classifier: a last dense layer, with at most a softmax behind it.
-fn head(ops: &[ModelOp]) -> Option<usize> {
-    let last = ops
-        .iter()
-        .rposition(|op| !matches!(op.body, Body::Softmax { .. }))?;
-    matches!(ops[last].body, Body::<Channels>::Dense { .. }).then_some(last)
 }

@@ -8,8 +8,10 @@ use super::flatbuffer::{Damage, Table};
 /// Kinds of tensors' elements, as the file numbers them.
 pub mod elem {
     pub const FLOAT32: u8 = 0;
+    pub const FLOAT16: u8 = 1;
     pub const INT32: u8 = 2;
     pub const UINT8: u8 = 3;
+    pub const INT16: u8 = 7;
     pub const INT8: u8 = 9;
 
     /// The schema's name.
@@ -43,40 +45,57 @@ pub mod elem {
 pub mod builtin {
     pub const ADD: i32 = 0;
     pub const AVERAGE_POOL_2D: i32 = 1;
+    pub const CONCATENATION: i32 = 2;
     pub const CONV_2D: i32 = 3;
     pub const DEPTHWISE_CONV_2D: i32 = 4;
     pub const DEQUANTIZE: i32 = 6;
     pub const FULLY_CONNECTED: i32 = 9;
+    pub const LOGISTIC: i32 = 14;
     pub const MAX_POOL_2D: i32 = 17;
+    pub const MUL: i32 = 18;
     pub const RELU: i32 = 19;
+    pub const RELU_N1_TO_1: i32 = 20;
     pub const RELU6: i32 = 21;
     pub const RESHAPE: i32 = 22;
     pub const SOFTMAX: i32 = 25;
+    pub const TANH: i32 = 28;
     pub const CUSTOM: i32 = 32;
     pub const PAD: i32 = 34;
     pub const MEAN: i32 = 40;
+    pub const SUB: i32 = 41;
+    pub const DIV: i32 = 42;
     pub const SQUEEZE: i32 = 43;
     pub const STRIDED_SLICE: i32 = 45;
+    pub const MAXIMUM: i32 = 55;
+    pub const MINIMUM: i32 = 57;
+    pub const PADV2: i32 = 60;
+    pub const EXPAND_DIMS: i32 = 70;
     pub const SHAPE: i32 = 77;
     pub const PACK: i32 = 83;
+    pub const LEAKY_RELU: i32 = 98;
+    pub const MIRROR_PAD: i32 = 100;
+    pub const ELU: i32 = 111;
     pub const QUANTIZE: i32 = 114;
+    pub const HARD_SWISH: i32 = 117;
+    pub const GELU: i32 = 150;
 
     /// Names of the kinds that users meet most; others are shown by number.
-    const NAMES: [(i32, &str); 52] = [
+    const NAMES: [(i32, &str); 57] = [
         (ADD, "ADD"),
         (AVERAGE_POOL_2D, "AVERAGE_POOL_2D"),
-        (2, "CONCATENATION"),
+        (CONCATENATION, "CONCATENATION"),
         (CONV_2D, "CONV_2D"),
         (DEPTHWISE_CONV_2D, "DEPTHWISE_CONV_2D"),
         (5, "DEPTH_TO_SPACE"),
         (DEQUANTIZE, "DEQUANTIZE"),
         (FULLY_CONNECTED, "FULLY_CONNECTED"),
         (11, "L2_NORMALIZATION"),
-        (14, "LOGISTIC"),
+        (LOGISTIC, "LOGISTIC"),
         (16, "LSTM"),
         (MAX_POOL_2D, "MAX_POOL_2D"),
-        (18, "MUL"),
+        (MUL, "MUL"),
         (RELU, "RELU"),
+        (RELU_N1_TO_1, "RELU_N1_TO_1"),
         (RELU6, "RELU6"),
         (RESHAPE, "RESHAPE"),
         (23, "RESIZE_BILINEAR"),
@@ -84,7 +103,7 @@ pub mod builtin {
         (SOFTMAX, "SOFTMAX"),
         (26, "SPACE_TO_DEPTH"),
         (27, "SVDF"),
-        (28, "TANH"),
+        (TANH, "TANH"),
         (CUSTOM, "CUSTOM"),
         (PAD, "PAD"),
         (35, "UNIDIRECTIONAL_SEQUENCE_RNN"),
@@ -93,28 +112,32 @@ pub mod builtin {
         (38, "SPACE_TO_BATCH_ND"),
         (39, "TRANSPOSE"),
         (MEAN, "MEAN"),
-        (41, "SUB"),
-        (42, "DIV"),
+        (SUB, "SUB"),
+        (DIV, "DIV"),
         (SQUEEZE, "SQUEEZE"),
         (44, "UNIDIRECTIONAL_SEQUENCE_LSTM"),
         (STRIDED_SLICE, "STRIDED_SLICE"),
         (49, "SPLIT"),
         (53, "CAST"),
         (54, "PRELU"),
+        (MAXIMUM, "MAXIMUM"),
         (56, "ARG_MAX"),
-        (60, "PADV2"),
+        (MINIMUM, "MINIMUM"),
+        (PADV2, "PADV2"),
         (65, "SLICE"),
         (67, "TRANSPOSE_CONV"),
-        (70, "EXPAND_DIMS"),
+        (EXPAND_DIMS, "EXPAND_DIMS"),
         (SHAPE, "SHAPE"),
         (82, "REDUCE_MAX"),
         (PACK, "PACK"),
         (97, "RESIZE_NEAREST_NEIGHBOR"),
-        (98, "LEAKY_RELU"),
+        (LEAKY_RELU, "LEAKY_RELU"),
+        (MIRROR_PAD, "MIRROR_PAD"),
+        (ELU, "ELU"),
         (QUANTIZE, "QUANTIZE"),
-        (117, "HARD_SWISH"),
+        (HARD_SWISH, "HARD_SWISH"),
         (126, "BATCH_MATMUL"),
-        (150, "GELU"),
+        (GELU, "GELU"),
     ];
 
     /// The schema's name, or the number.

@@ -1,7 +1,8 @@
 //! What the file says of activations, weights and biases, checked.
 
-use super::schema::{File, Tensor, elem};
-use super::{Refusal, refuse_tensor};
+use super::super::schema::{File, Tensor, elem};
+use super::super::shape::{constant_shape, map_shape};
+use super::super::{Refusal, refuse_tensor};
 
 /// An int8 tensor that flows.
 #[derive(Clone, Copy, PartialEq)]
@@ -124,25 +125,6 @@ pub fn weights<'f>(
     })
 }
 
-/// A constant of whole numbers.
-pub fn integers(file: &File<'_>, id: usize) -> Result<Vec<i32>, Refusal> {
-    let tensor = &file.tensors[id];
-    if tensor.elem != elem::INT32 {
-        return refuse_tensor(
-            id,
-            format!(
-                "is {}; only int32 is supported here",
-                elem::name(tensor.elem)
-            ),
-        );
-    }
-    // How biases are quantized follows from input and weights, whatever the file says of it: old files say
-    // `quantized_dimension` 3 of a list.
-    constant_shape(tensor, id, 4)?;
-    let chunks = tensor.data.as_chunks().0.iter();
-    Ok(chunks.map(|&bytes| i32::from_le_bytes(bytes)).collect())
-}
-
 fn expect_int8(tensor: &Tensor<'_>, id: usize) -> Result<(), Refusal> {
     if let Some(exotic) = tensor.exotic {
         return refuse_tensor(id, exotic);
@@ -150,7 +132,7 @@ fn expect_int8(tensor: &Tensor<'_>, id: usize) -> Result<(), Refusal> {
     let why = match tensor.elem {
         elem::INT8 => return Ok(()),
         elem::FLOAT32 => {
-            "is float32; float TFLite files are not supported yet: quantize the network to int8 with TensorFlow Lite's converter (full integer quantization)"
+            "is float32 where int8 is needed; a file has to be float throughout or int8 throughout: quantize the whole network (full integer quantization)"
                 .to_string()
         }
         elem::UINT8 => {
@@ -173,71 +155,4 @@ fn expect_scale(scale: f32, id: usize) -> Result<(), Refusal> {
         id,
         format!("has scale {scale}; a scale is a positive number"),
     )
-}
-
-/// The shape of a constant whose data have to be there.
-fn constant_shape(tensor: &Tensor<'_>, id: usize, bytes: usize) -> Result<Vec<usize>, Refusal> {
-    if let Some(exotic) = tensor.exotic {
-        return refuse_tensor(id, exotic);
-    }
-    if tensor.data.is_empty() {
-        return refuse_tensor(id, "has to be a constant here, and is computed");
-    }
-    let sides = tensor.shape.iter().map(|&side| usize::try_from(side));
-    let shape: Option<Vec<usize>> = sides
-        .map(|side| side.ok().filter(|&side| side > 0))
-        .collect();
-    let shape = shape.unwrap_or_default();
-    let needed = shape
-        .iter()
-        .try_fold(bytes, |product, &side| product.checked_mul(side));
-    if shape.len() == tensor.shape.len() && needed == Some(tensor.data.len()) {
-        return Ok(shape);
-    }
-    refuse_tensor(
-        id,
-        format!(
-            "is {:?} and has {} bytes of data, which do not fit together; the file is damaged: copy it again",
-            tensor.shape,
-            tensor.data.len()
-        ),
-    )
-}
-
-/// Rows, columns and channels of a tensor with a batch of one in front.
-fn map_shape(tensor: &Tensor<'_>, id: usize) -> Result<[usize; 3], Refusal> {
-    let unknown = tensor.signature.iter().enumerate();
-    if let Some((at, _)) = unknown.skip(1).find(|(_, side)| **side < 0) {
-        return refuse_tensor(
-            id,
-            format!(
-                "has a side that is not fixed (dimension {at}); only the batch may be: export with a fixed input size"
-            ),
-        );
-    }
-    let [h, w, c] = match tensor.shape[..] {
-        [c] => [1, 1, c],
-        [1, c] => [1, 1, c],
-        [1, w, c] => [1, w, c],
-        [1, h, w, c] => [h, w, c],
-        _ => {
-            return refuse_tensor(
-                id,
-                format!(
-                    "is {:?}; a batch of one and at most height, width and channels are supported",
-                    tensor.shape
-                ),
-            );
-        }
-    };
-    let side = |side: i32| usize::from(u16::try_from(side).unwrap_or(0));
-    let shape = [side(h), side(w), side(c)];
-    let elems: usize = shape.iter().product();
-    if elems == 0 || elems >= 1 << 31 {
-        return refuse_tensor(
-            id,
-            format!("is {:?}; each side has to be 1 to 65535", tensor.shape),
-        );
-    }
-    Ok(shape)
 }

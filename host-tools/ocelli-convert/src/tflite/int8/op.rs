@@ -3,10 +3,12 @@
 use ocelli_image::{Body, Channels, Factor, PaddingRecord, WindowRecord};
 use ocelli_kernels::Requant;
 
-use super::flatbuffer::{Damage, Number};
-use super::schema::{Operator, builtin};
-use super::tensor::{Activation, Weights, activation, integers, weights};
+use super::super::options::{expect_global_mean, padding, pooling, sliding};
+use super::super::schema::{Operator, builtin};
+use super::super::shape::{expect_shape, integers};
+use super::tensor::{Activation, Weights, activation, weights};
 use super::{Importer, Refusal, SUPPORTED, refuse, refuse_tensor};
+use crate::graph::{Clamp, Padding, Window};
 use crate::quantize::{quantize_multiplier, softmax};
 
 /// Classes from which on TensorFlow Lite Micro's softmax shifts by more bits than a number has.
@@ -14,42 +16,6 @@ const MAX_SOFTMAX: usize = 511;
 
 /// Biases from here on leave little room for sums of products.
 const LARGE_BIAS: i64 = 1 << 29;
-
-/// `Padding_SAME` of the schema.
-const SAME: u8 = 0;
-/// `Padding_VALID` of the schema.
-const VALID: u8 = 1;
-
-impl From<Damage> for Refusal {
-    fn from(damage: Damage) -> Self {
-        Refusal {
-            tensor: None,
-            why: format!("has damaged options: {damage}"),
-        }
-    }
-}
-
-impl Operator<'_> {
-    /// An option, or its default.
-    fn option<T: Number>(&self, field: usize, default: T) -> Result<T, Refusal> {
-        match &self.options {
-            Some(options) => Ok(options.number(field, default)?),
-            None => Ok(default),
-        }
-    }
-
-    /// A positive option that fits its field of the image.
-    fn side(&self, what: &str, field: usize, default: i32) -> Result<usize, Refusal> {
-        side(what, self.option(field, default)?)
-    }
-}
-
-fn side<T: TryInto<u8> + Copy + std::fmt::Display>(what: &str, got: T) -> Result<usize, Refusal> {
-    match got.try_into() {
-        Ok(side) if side > 0 => Ok(side.into()),
-        _ => refuse(format!("has {what} {got}; 1 to 255 are supported")),
-    }
-}
 
 /// An op and the model's tensors that it reads.
 type Made = (Body<Channels>, [usize; 2]);
@@ -75,7 +41,7 @@ impl Importer<'_> {
     fn conv2d(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
-        let id = self.input(operator, 1)?;
+        let id = self.file.input(operator, 1)?;
         let weights = weights(self.file, id, 4, 0)?;
         let in_channels = weights.shape[3];
         if in_channels != input.shape[2] {
@@ -88,8 +54,8 @@ impl Importer<'_> {
             );
         }
         let filter = [weights.shape[1], weights.shape[2]];
-        let (window, [h, w]) = sliding(operator, input, filter, [2, 1], Some([5, 4]))?;
-        expect_shape(&made, [h, w, weights.shape[0]])?;
+        let (window, [h, w]) = sliding(operator, input.shape, filter, [2, 1], Some([5, 4]))?;
+        expect_shape(made.shape, [h, w, weights.shape[0]])?;
         let clamp = fused(operator, 3, &made)?;
         let channels = self.channels(operator, &weights, Layout::Rows, &input, &made, clamp)?;
         let point = filter == [1, 1];
@@ -99,6 +65,7 @@ impl Importer<'_> {
         } else if point && (window.stride_h, window.stride_w) == (1, 1) {
             Body::Pointwise { channels }
         } else {
+            let window = record(window)?;
             Body::Conv2d { window, channels }
         };
         Ok((body, [place; 2]))
@@ -107,9 +74,9 @@ impl Importer<'_> {
     fn depthwise(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
-        let id = self.input(operator, 1)?;
+        let id = self.file.input(operator, 1)?;
         let weights = weights(self.file, id, 4, 3)?;
-        let depth_multiplier = side("depth multiplier", operator.option(3, 0i32)?)?;
+        let depth_multiplier = operator.side("depth multiplier", 3, 0)?;
         let out_channels = input.shape[2] * depth_multiplier;
         if weights.shape[0] != 1 || weights.shape[3] != out_channels {
             return refuse_tensor(
@@ -121,12 +88,12 @@ impl Importer<'_> {
             );
         }
         let filter = [weights.shape[1], weights.shape[2]];
-        let (window, [h, w]) = sliding(operator, input, filter, [2, 1], Some([6, 5]))?;
-        expect_shape(&made, [h, w, out_channels])?;
+        let (window, [h, w]) = sliding(operator, input.shape, filter, [2, 1], Some([6, 5]))?;
+        expect_shape(made.shape, [h, w, out_channels])?;
         let clamp = fused(operator, 4, &made)?;
         let channels = self.channels(operator, &weights, Layout::Columns, &input, &made, clamp)?;
         let body = Body::Depthwise {
-            window,
+            window: record(window)?,
             depth_multiplier: depth_multiplier as u16,
             channels,
         };
@@ -139,7 +106,7 @@ impl Importer<'_> {
         if operator.option(1, 0i8)? != 0 {
             return refuse("has shuffled weights; only the default weights format is supported");
         }
-        let id = self.input(operator, 1)?;
+        let id = self.file.input(operator, 1)?;
         let weights = weights(self.file, id, 2, 0)?;
         let [outputs, inputs] = [weights.shape[0], weights.shape[1]];
         if inputs != input.elems() {
@@ -151,7 +118,7 @@ impl Importer<'_> {
                 ),
             );
         }
-        expect_shape(&made, [1, 1, outputs])?;
+        expect_shape(made.shape, [1, 1, outputs])?;
         let clamp = fused(operator, 0, &made)?;
         let channels = self.channels(operator, &weights, Layout::Rows, &input, &made, clamp)?;
         Ok((Body::Dense { channels }, [place; 2]))
@@ -169,8 +136,7 @@ impl Importer<'_> {
     ) -> Result<Channels, Refusal> {
         let codes: Vec<i8> = weights.codes.iter().map(|&code| code as i8).collect();
         let count = weights.scale.len();
-        let id = operator.inputs.get(2).copied().filter(|&id| id >= 0);
-        let id = id.map(|id| self.id(Some(id))).transpose()?;
+        let id = self.file.optional(operator, 2)?;
         let bias = match id {
             Some(id) => integers(self.file, id)?,
             None => vec![0; count],
@@ -224,7 +190,7 @@ impl Importer<'_> {
         if a.shape != b.shape {
             return refuse("adds maps of different shapes; broadcasting is not supported");
         }
-        expect_shape(&made, a.shape)?;
+        expect_shape(made.shape, a.shape)?;
         let [a, b, out] = [&a, &b, &made].map(|tensor| f64::from(tensor.scale));
         let twice = 2.0 * a.max(b);
         let body = Body::Add {
@@ -239,11 +205,10 @@ impl Importer<'_> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
         input.expect_same_codes(&made, output)?;
-        let filter_w = operator.side("filter width", 3, 0)?;
-        let filter_h = operator.side("filter height", 4, 0)?;
-        let (window, [h, w]) = sliding(operator, input, [filter_h, filter_w], [2, 1], None)?;
-        expect_shape(&made, [h, w, input.shape[2]])?;
+        let (window, [h, w]) = pooling(operator, input.shape)?;
+        expect_shape(made.shape, [h, w, input.shape[2]])?;
         let clamp = fused(operator, 5, &made)?;
+        let window = record(window)?;
         let body = if operator.builtin == builtin::MAX_POOL_2D {
             Body::MaxPool { window, clamp }
         } else {
@@ -256,20 +221,8 @@ impl Importer<'_> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
         let [h, w, c] = input.shape;
-        let source = self.input(operator, 0)?;
-        let id = self.input(operator, 1)?;
-        let mut axes = integers(self.file, id)?;
-        for axis in &mut axes {
-            *axis += if *axis < 0 { 4 } else { 0 };
-        }
-        axes.sort_unstable();
-        if axes != [1, 2] || self.file.tensors[source].shape.len() != 4 {
-            return refuse_tensor(
-                id,
-                "does not name height and width of a map, axes 1 and 2; no other mean is supported",
-            );
-        }
-        expect_shape(&made, [1, 1, c])?;
+        expect_global_mean(self.file, operator)?;
+        expect_shape(made.shape, [1, 1, c])?;
         // The number of pixels is divided out of the multiplier, rounded down.
         let pixels = (h * w) as i64;
         let Factor { multiplier, shift } = factor(f64::from(input.scale) / f64::from(made.scale))?;
@@ -294,36 +247,19 @@ impl Importer<'_> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
         input.expect_same_codes(&made, output)?;
-        let source = self.input(operator, 0)?;
-        let id = self.input(operator, 1)?;
-        let amounts: Option<Vec<u8>> = integers(self.file, id)?
-            .into_iter()
-            .map(|amount| u8::try_from(amount).ok())
-            .collect();
-        let four = self.file.tensors[source].shape.len() == 4;
-        let (Some(&[0, 0, top, bottom, left, right, 0, 0]), true) = (amounts.as_deref(), four)
-        else {
-            return refuse_tensor(
-                id,
-                "has to say four pairs: nothing for batch and channels, 0 to 255 rows and columns",
-            );
-        };
+        let padding = padding(self.file, operator)?;
         let [h, w, c] = input.shape;
-        let more = |a: u8, b: u8| usize::from(a) + usize::from(b);
-        expect_shape(&made, [h + more(top, bottom), w + more(left, right), c])?;
-        let padding = PaddingRecord {
-            top,
-            bottom,
-            left,
-            right,
-        };
+        let rows = h + padding.top + padding.bottom;
+        let columns = w + padding.left + padding.right;
+        expect_shape(made.shape, [rows, columns, c])?;
+        let padding = padding_record(padding)?;
         Ok((Body::Pad { padding }, [place; 2]))
     }
 
     fn softmax(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
-        expect_shape(&made, input.shape)?;
+        expect_shape(made.shape, input.shape)?;
         if input.shape[..2] != [1, 1] || input.shape[2] > MAX_SOFTMAX {
             return refuse(format!(
                 "is a softmax of {:?}; one over at most {MAX_SOFTMAX} classes is supported",
@@ -345,15 +281,15 @@ impl Importer<'_> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
         input.expect_same_codes(&made, output)?;
-        expect_shape(&made, input.shape)?;
-        let activation = if operator.builtin == builtin::RELU {
-            1
+        expect_shape(made.shape, input.shape)?;
+        let range = if operator.builtin == builtin::RELU {
+            Clamp::RELU
         } else {
-            3
+            Clamp::RELU6
         };
         let body = Body::MaxPool {
-            window: record([1, 1], [1, 1], [1, 1], [(0, 0), (0, 0)])?,
-            clamp: clamp(activation, &made)?,
+            window: record(Window::POINT)?,
+            clamp: codes(range, &made),
         };
         Ok((body, [place; 2]))
     }
@@ -400,18 +336,6 @@ enum Layout {
     Columns,
 }
 
-fn expect_shape(made: &Activation, needed: [usize; 3]) -> Result<(), Refusal> {
-    if made.shape == needed {
-        return Ok(());
-    }
-    let text = |[h, w, c]: [usize; 3]| format!("{h}x{w}x{c}");
-    refuse(format!(
-        "is {} in the file, and its operator makes {}; the file is damaged: copy it again",
-        text(made.shape),
-        text(needed)
-    ))
-}
-
 /// A factor that a device can apply.
 fn factor(real: f64) -> Result<Factor, Refusal> {
     let factor = quantize_multiplier(real);
@@ -425,98 +349,46 @@ fn factor(real: f64) -> Result<Factor, Refusal> {
 
 /// The clamp of the fused activation in an option.
 fn fused(operator: &Operator<'_>, field: usize, output: &Activation) -> Result<[i8; 2], Refusal> {
-    clamp(operator.option(field, 0i8)?, output)
+    Ok(codes(operator.fused(field)?, output))
 }
 
 /// The codes that an activation function lets through.
 ///
 /// # Source
 /// TensorFlow Lite `CalculateActivationRangeQuantized`, in f32.
-fn clamp(activation: i8, output: &Activation) -> Result<[i8; 2], Refusal> {
-    let code = |real: f32| {
+fn codes(range: Clamp, output: &Activation) -> [i8; 2] {
+    [range.min, range.max].map(|real| {
         let steps = (real / output.scale).round() as i32;
         let code = steps.saturating_add(output.zero_point.into());
         code.clamp(-128, 127) as i8
-    };
-    match activation {
-        0 => Ok([-128, 127]),
-        1 => Ok([code(0.0), 127]),
-        2 => Ok([code(-1.0), code(1.0)]),
-        3 => Ok([code(0.0), code(6.0)]),
-        _ => refuse(format!(
-            "has fused activation number {activation}; none, RELU, RELU_N1_TO_1 and RELU6 are supported"
-        )),
-    }
-}
-
-/// The window of a sliding operator, and rows and columns of what it makes.
-///
-/// `strides` and `dilations` are the options' fields, of height first; padding is always the first option.
-fn sliding(
-    operator: &Operator<'_>,
-    input: Activation,
-    filter: [usize; 2],
-    strides: [usize; 2],
-    dilations: Option<[usize; 2]>,
-) -> Result<(WindowRecord, [usize; 2]), Refusal> {
-    let same = match operator.option(0, SAME)? {
-        SAME => true,
-        VALID => false,
-        other => {
-            return refuse(format!(
-                "has padding number {other}; SAME and VALID are known"
-            ));
-        }
-    };
-    let mut stride = [1; 2];
-    let mut dilation = [1; 2];
-    let mut padding = [(0, 0); 2];
-    let mut out = [0; 2];
-    for axis in 0..2 {
-        stride[axis] = operator.side("stride", strides[axis], 0)?;
-        if let Some(dilations) = dilations {
-            dilation[axis] = operator.side("dilation", dilations[axis], 1)?;
-        }
-        let extent = input.shape[axis];
-        let span = (filter[axis].saturating_sub(1)).saturating_mul(dilation[axis]) + 1;
-        if same {
-            out[axis] = extent.div_ceil(stride[axis]);
-            let total = ((out[axis] - 1) * stride[axis] + span).saturating_sub(extent);
-            padding[axis] = (total / 2, total - total / 2);
-        } else if let Some(steps) = extent.checked_sub(span) {
-            out[axis] = steps / stride[axis] + 1;
-        } else {
-            return refuse(format!(
-                "has a filter that spans {span} of {extent} without padding"
-            ));
-        }
-    }
-    Ok((record(filter, stride, dilation, padding)?, out))
+    })
 }
 
 /// A window as the image stores it.
-fn record(
-    filter: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-    padding: [(usize, usize); 2],
-) -> Result<WindowRecord, Refusal> {
-    let fit = |what: &str, number: usize| match u8::try_from(number) {
+fn record(window: Window) -> Result<WindowRecord, Refusal> {
+    Ok(WindowRecord {
+        filter_h: fit("filter height", window.filter_h)?,
+        filter_w: fit("filter width", window.filter_w)?,
+        stride_h: fit("stride", window.stride_h)?,
+        stride_w: fit("stride", window.stride_w)?,
+        dilation_h: fit("dilation", window.dilation_h)?,
+        dilation_w: fit("dilation", window.dilation_w)?,
+        padding: padding_record(window.padding)?,
+    })
+}
+
+fn padding_record(padding: Padding) -> Result<PaddingRecord, Refusal> {
+    Ok(PaddingRecord {
+        top: fit("padding", padding.top)?,
+        bottom: fit("padding", padding.bottom)?,
+        left: fit("padding", padding.left)?,
+        right: fit("padding", padding.right)?,
+    })
+}
+
+fn fit(what: &str, number: usize) -> Result<u8, Refusal> {
+    match u8::try_from(number) {
         Ok(number) => Ok(number),
         Err(_) => refuse(format!("has {what} {number}; at most 255 is supported")),
-    };
-    Ok(WindowRecord {
-        filter_h: fit("filter height", filter[0])?,
-        filter_w: fit("filter width", filter[1])?,
-        stride_h: fit("stride", stride[0])?,
-        stride_w: fit("stride", stride[1])?,
-        dilation_h: fit("dilation", dilation[0])?,
-        dilation_w: fit("dilation", dilation[1])?,
-        padding: PaddingRecord {
-            top: fit("padding", padding[0].0)?,
-            bottom: fit("padding", padding[0].1)?,
-            left: fit("padding", padding[1].0)?,
-            right: fit("padding", padding[1].1)?,
-        },
-    })
+    }
 }
