@@ -15,6 +15,7 @@ use crate::grid::{Grid, Quantization};
 use crate::passes::canonicalize;
 use crate::preprocess::{Filter, Preprocess};
 use crate::quantize::quantize;
+use crate::tflite::Precision;
 use crate::{onnx, tflite, weights};
 
 /// A network as its file has it.
@@ -54,7 +55,16 @@ impl Network {
             return Err(ConvertError::HasItAlready { option });
         }
         if kind == FileKind::Tflite {
-            return Ok(Network::Int8(Box::new(tflite::import(path)?)));
+            let bytes = std::fs::read(path).map_err(|source| ImportError::Io {
+                path: path.to_path_buf(),
+                source,
+            })?;
+            return Ok(match tflite::precision(&bytes, path)? {
+                Precision::Int8 => Network::Int8(Box::new(tflite::import_bytes(&bytes, path)?)),
+                Precision::Float => {
+                    Network::Float(canonicalize(tflite::import_float_bytes(&bytes, path)?)?)
+                }
+            });
         }
         let imported = onnx::import(path)?;
         let graph = canonicalize(imported.graph)?;
