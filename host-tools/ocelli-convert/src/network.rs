@@ -70,7 +70,8 @@ impl Network {
         let graph = canonicalize(imported.graph)?;
         Ok(match imported.quantization {
             None => Network::Float(graph),
-            Some(prescribed) => {
+            Some(mut prescribed) => {
+                let graph = prescribed.settle(graph);
                 let grid = Grid::prescribed(&graph, &prescribed.tensors, &prescribed.weights)?;
                 Network::Int8(Box::new(quantize(&graph, &grid)?))
             }

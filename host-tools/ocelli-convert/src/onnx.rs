@@ -31,6 +31,7 @@ mod pool;
 mod protobuf;
 mod quantized;
 mod schema;
+mod settle;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -279,6 +279,57 @@ fn quantized_networks_keep_their_scales() {
 }
 
 #[test]
+fn codes_change_where_a_file_changes_scales_in_ops_that_keep_codes() {
+    let zero = || raw("z", &[], 3, &[0]);
+    let through = |net: Network, scale: &str, from: &str, to: &str| {
+        let codes = format!("{to} codes");
+        net.node("QuantizeLinear", &[from, scale, "z"], &codes, &[])
+            .node("DequantizeLinear", &[&codes, scale, "z"], to, &[])
+    };
+    let mut net = Network::new(&[1, 2, 4, 4])
+        .tensor(zero())
+        .scalar("s1", 0.5)
+        .scalar("s2", 0.25)
+        .scalar("s3", 1.0);
+    net = through(net, "s1", "x", "xd");
+    net = through(net.node("Tanh", &["xd"], "t", &[]), "s2", "t", "td");
+    let axis = int("axis", 1);
+    net = through(
+        net.node("Concat", &["xd", "td"], "c", &[axis]),
+        "s1",
+        "c",
+        "cd",
+    );
+    let sides = [ints("kernel_shape", &[2, 2]), ints("strides", &[2, 2])];
+    net = through(
+        net.node("AveragePool", &["cd"], "p", &sides),
+        "s3",
+        "p",
+        "y",
+    );
+    let imported = net.import().unwrap();
+    let mut fixed = imported.quantization.clone().unwrap();
+    let graph = canonicalize(imported.graph.clone()).unwrap();
+    let settled = fixed.settle(graph.clone());
+    settled.verify().unwrap();
+    let change = "depthwise_conv2d";
+    // One input of the concatenation has its scale already.
+    assert_eq!(
+        kinds(&settled),
+        ["tanh", change, "concat", "average_pool", change]
+    );
+    let scales: Vec<f32> = settled
+        .nodes
+        .iter()
+        .map(|node| fixed.tensors[&settled.tensor(node.output).name].scale)
+        .collect();
+    assert_eq!(scales, [0.25, 0.5, 0.5, 0.5, 1.0]);
+    let input: Vec<f32> = (0..32).map(|i| i as f32 / 8.0 - 2.0).collect();
+    let output = |graph| Interpreter::new(graph).unwrap().run(&input, |_, _| {});
+    assert_eq!(output(&settled), output(&graph));
+}
+
+#[test]
 fn quantization_that_a_device_has_not_is_refused() {
     let net = |scales: &[f32], kind, zero: &[u8]| {
         Network::new(&[1, 2, 2, 2])

@@ -39,6 +39,8 @@ pub struct WeightScales {
     pub scales: Vec<f32>,
     /// The dimension.
     pub axis: usize,
+    /// Whether codes mean as much above zero as below.
+    pub is_symmetric: bool,
 }
 
 impl Array {

@@ -221,6 +221,11 @@ impl<'m, 'f> Importer<'m, 'f> {
         let Some(scales) = &array.scales else {
             return Ok(());
         };
+        if !scales.is_symmetric {
+            return refuse(
+                "has weights whose zero point is not in the middle; quantize weights symmetrically, to int8",
+            );
+        }
         let list = match scales.scales[..] {
             [scale] => vec![scale; channels],
             _ if scales.axis == axis && scales.scales.len() == channels => scales.scales.clone(),

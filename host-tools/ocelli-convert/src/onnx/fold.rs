@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::array::{Array, Data, cost, count, decode};
+use super::array::{Array, Data, WeightScales, cost, count, decode};
 use super::elementwise::{constants, function};
 use super::function::Function;
 use super::import::{Importer, Inputs, Value, axis};
@@ -131,8 +131,11 @@ impl<'m, 'f> Importer<'m, 'f> {
                 let places: Vec<usize> = Walk::with(&sizes, steps).take(first.len()).collect();
                 let scales = first.scales.as_ref().and_then(|scales| {
                     let axis = order.iter().position(|&at| at == scales.axis)?;
-                    let scales = scales.scales.clone();
-                    Some(Rc::new(super::array::WeightScales { scales, axis }))
+                    Some(Rc::new(WeightScales {
+                        scales: scales.scales.clone(),
+                        axis,
+                        is_symmetric: scales.is_symmetric,
+                    }))
                 });
                 let mut turned = picked(first, sizes, &places)?;
                 turned.scales = scales;

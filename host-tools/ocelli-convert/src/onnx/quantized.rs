@@ -138,14 +138,11 @@ impl<'m, 'f> Importer<'m, 'f> {
             elem::UINT8 => 128,
             _ => return Ok(made),
         };
-        if steps.zeros.iter().all(|&zero| zero == middle) {
-            let (scales, axis) = (steps.scales, steps.axis);
-            made.scales = Some(Rc::new(WeightScales { scales, axis }));
-        } else if array.dims.len() > 1 {
-            return refuse(
-                "has weights whose zero point is not in the middle; quantize weights symmetrically, to int8",
-            );
-        }
+        made.scales = Some(Rc::new(WeightScales {
+            is_symmetric: steps.zeros.iter().all(|&zero| zero == middle),
+            scales: steps.scales,
+            axis: steps.axis,
+        }));
         Ok(made)
     }
 }
