@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::Desk;
 
 /// A file that `cargo xtask fetch` provides.
-fn tflite(name: &str) -> String {
+pub fn tflite(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../target/assets/tflite")
         .join(name);

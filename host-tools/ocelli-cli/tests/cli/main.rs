@@ -4,6 +4,7 @@ mod arch;
 mod convert;
 mod eval;
 mod inspect;
+mod report;
 mod run;
 #[path = "../support/model.rs"]
 mod small;

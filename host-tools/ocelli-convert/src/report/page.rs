@@ -73,7 +73,7 @@ fn summary(html: &mut String, report: &Report) {
             format!("bytes of RAM, in {} segments", report.segments),
         ),
         (grouped(report.macs), "multiplications a run".to_string()),
-        (report.classes.to_string(), "outputs".to_string()),
+        (grouped(report.classes as u64), "outputs".to_string()),
     ];
     if let Some(sqnr) = report.output_sqnr_db {
         cards.push((

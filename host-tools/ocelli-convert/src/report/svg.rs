@@ -10,8 +10,10 @@ use super::page::{escaped, grouped};
 
 /// Bars of a small picture of a distribution.
 const BARS: usize = 64;
-const BAR_W: usize = 3;
-const SMALL_H: usize = 40;
+const BAR_W: usize = 2;
+const SMALL_H: usize = 32;
+/// On the page, in pixels.
+const SHOWN_W: usize = 104;
 
 /// The distribution of an op's weight codes, over the range of codes.
 pub fn weights(codes: &[i8]) -> String {
@@ -68,7 +70,7 @@ fn distribution(counts: &[f64; BARS], range: Range<f64>, title: &str) -> String 
     let width = BARS * BAR_W;
     let [x, end] = [range.start, range.end].map(|bar| bar * BAR_W as f64);
     format!(
-        "<svg class=\"small\" viewBox=\"0 0 {width} {SMALL_H}\" width=\"{width}\" height=\"{SMALL_H}\" role=\"img\">\
+        "<svg class=\"small\" viewBox=\"0 0 {width} {SMALL_H}\" width=\"{SHOWN_W}\" height=\"{SMALL_H}\" preserveAspectRatio=\"none\" role=\"img\">\
          <title>{title}</title>\
          <rect class=\"codes\" x=\"{x:.1}\" width=\"{:.1}\" height=\"{SMALL_H}\"/>\
          <path class=\"bars\" d=\"{path}V{SMALL_H}Z\"/></svg>",
