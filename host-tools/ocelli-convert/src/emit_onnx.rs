@@ -85,7 +85,12 @@ impl Emitter<'_> {
         self.is_vector[node.output.0] = self.makes_vector(node);
         self.op(at, node, &before_clamp)?;
         if is_clamped {
-            self.clamp(&node.name, clamp, &before_clamp, &raw);
+            // A swallowed activation gets its name back, which its tensor still has.
+            let clamp_name = match name == node.name {
+                true => format!("{name}/clamp"),
+                false => name.clone(),
+            };
+            self.clamp(&clamp_name, clamp, &before_clamp, &raw);
         }
         self.round(node.output, at + 1, &raw, &name);
         let value = schema::value_info(&name, &self.dims(node.output));
@@ -365,9 +370,8 @@ impl Emitter<'_> {
     }
 
     fn clamp(&mut self, name: &str, clamp: Clamp, input: &str, output: &str) {
-        let part = format!("{name}/clamp");
         if clamp == Clamp::RELU {
-            return self.push(&part, "Relu", &[input], output, &[]);
+            return self.push(name, "Relu", &[input], output, &[]);
         }
         let ends = [("min", clamp.min), ("max", clamp.max)].map(|(end, value)| {
             if value.is_infinite() {
@@ -377,7 +381,7 @@ impl Emitter<'_> {
             self.constant(&end, &[], Elements::Float(&[value]));
             end
         });
-        self.push(&part, "Clip", &[input, &ends[0], &ends[1]], output, &[]);
+        self.push(name, "Clip", &[input, &ends[0], &ends[1]], output, &[]);
     }
 
     /// The name of an input after rounding, with rows and columns unless the node makes a vector.

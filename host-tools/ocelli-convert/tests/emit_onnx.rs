@@ -11,9 +11,11 @@ use ocelli_convert::emit_onnx::emit;
 use ocelli_convert::graph::{
     Clamp, Graph, GraphBuilder, Op, Padding, Shape, TensorId, Unary, Window,
 };
-use ocelli_convert::grid::{Grid, GridOptions, Quantization};
+use ocelli_convert::grid::{Grid, GridOptions};
 use ocelli_convert::interpreter::Interpreter;
 use ocelli_convert::network::Network;
+use ocelli_convert::onnx;
+use ocelli_convert::passes::canonicalize;
 use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::quantize::quantize;
 use ocelli_image::Model;
@@ -63,6 +65,14 @@ impl Net {
         values.into_iter().map(|value| value * 0.3).collect()
     }
 
+    /// An activation with a name of its own, as networks come; the passes fuse it.
+    fn clamped(&mut self, from: TensorId, name: &str, clamp: Clamp) -> TensorId {
+        match clamp {
+            Clamp::NONE => from,
+            _ => self.push(&format!("{name}_clamp"), Op::Clamp(clamp), &[from]),
+        }
+    }
+
     fn conv(
         &mut self,
         name: &str,
@@ -76,9 +86,10 @@ impl Net {
             window,
             weights: self.weights(out * inputs, inputs),
             bias: self.biases(out),
-            clamp,
+            clamp: Clamp::NONE,
         };
-        self.push(name, op, &[from])
+        let made = self.push(name, op, &[from]);
+        self.clamped(made, name, clamp)
     }
 
     fn depthwise(
@@ -94,9 +105,10 @@ impl Net {
             depth_multiplier: multiplier,
             weights: self.weights(window.taps() * channels, window.taps()),
             bias: self.biases(channels),
-            clamp: Clamp::RELU,
+            clamp: Clamp::NONE,
         };
-        self.push(name, op, &[from])
+        let made = self.push(name, op, &[from]);
+        self.clamped(made, name, Clamp::RELU)
     }
 
     fn dense(&mut self, name: &str, from: TensorId, out: usize) -> TensorId {
@@ -163,7 +175,8 @@ fn network() -> Graph {
         min: -1.5,
         max: 4.0,
     };
-    let sum = net.push("add", Op::Add { clamp: ends }, &[x, projected]);
+    let sum = net.push("add", Op::Add { clamp: none }, &[x, projected]);
+    let sum = net.clamped(sum, "add", ends);
     let norm = Op::LayerNorm {
         scale: net.weights(6, 2),
         shift: net.numbers.values(6),
@@ -173,18 +186,16 @@ fn network() -> Graph {
     let wide = net.conv("widen", x, 8, Window::POINT, none);
     let gelu = net.unary("gelu", wide, Unary::Gelu);
     let tanh = net.unary("gelu_tanh", wide, Unary::GeluTanh);
-    let both = net.push(
-        "product",
-        Op::Multiply { clamp: Clamp::RELU },
-        &[gelu, tanh],
-    );
+    let both = net.push("product", Op::Multiply { clamp: none }, &[gelu, tanh]);
+    let both = net.clamped(both, "product", Clamp::RELU);
     let x = net.push("concat", Op::Concat, &[x, both]);
     let padded = net.push("pad", Op::Pad { padding: odd }, &[x]);
     let average = Op::AveragePool {
         window: window(3, 2, 1),
-        clamp: Clamp::RELU,
+        clamp: none,
     };
     let x = net.push("average_pool", average, &[padded]);
+    let x = net.clamped(x, "average_pool", Clamp::RELU);
     let x = net.conv("last", x, 5, window(2, 1, 0), none);
     let x = net.unary("leaky_relu", x, Unary::LeakyRelu { alpha: 0.1 });
     let a = net.dense("dense", x, 9);
@@ -201,34 +212,28 @@ fn network() -> Graph {
     let sum = net.push("vector_norm", norm, &[sum]);
     let logits = net.dense("logits", sum, 10);
     let output = net.push("probabilities", Op::Softmax { beta: 0.5 }, &[logits]);
-    net.builder
-        .finish(output, Some(sum))
-        .expect("a sound graph")
+    let graph = net.builder.finish(output, Some(sum));
+    canonicalize(graph.expect("a sound graph")).expect("passes that keep it sound")
 }
 
-/// Codes that are the same on every machine: as calibration finds them, the scales' last bits cut off.
+/// The codes that the committed file prescribes; without it (to make it anew) those that calibration finds.
 fn grid(graph: &Graph) -> Grid {
+    if let Ok(imported) = onnx::import(&support::reference("qdq.onnx")) {
+        let prescribed = imported.quantization.expect("a file in QDQ form");
+        // What is forced into the codes' range is read as an op of its own, named like the rounding.
+        let made = |name: &str| name.trim_end_matches("/quantize").to_string();
+        let tensors = prescribed.tensors.iter();
+        let tensors = tensors.map(|(name, codes)| (made(name), *codes)).collect();
+        return Grid::prescribed(graph, &tensors, &prescribed.weights).expect("scales of all");
+    }
     let images: Vec<_> = (0..8).map(|at| move || image(at)).collect();
     let interpreter = Interpreter::new(graph).expect("a sound graph");
     let calibration = calibrate(&interpreter, graph, &images, || ()).expect("inputs that fit");
     let options = GridOptions {
         range: RangeMethod::MinMax,
-        per_channel: true,
+        ..GridOptions::default()
     };
-    let found = Grid::choose(graph, &calibration, (-2.0, 2.0), options);
-    let coarse = |scale: f32| f32::from_bits(scale.to_bits() & !0xffff);
-    let tensors = (0..graph.tensors.len()).map(|at| {
-        let Quantization { scale, zero_point } = found.tensor(TensorId(at));
-        Quantization {
-            scale: coarse(scale),
-            zero_point,
-        }
-    });
-    let steps = |node| found.weights(node).map(<[f32]>::to_vec);
-    Grid::given(
-        tensors.collect(),
-        (0..graph.nodes.len()).map(steps).collect(),
-    )
+    Grid::choose(graph, &calibration, (-2.0, 2.0), options)
 }
 
 /// What each op of the model makes of an image: codes in rows, columns and channels.

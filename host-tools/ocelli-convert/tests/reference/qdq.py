@@ -5,7 +5,8 @@
     cp TARGET/tmp/qdq.onnx tests/reference
     python tests/reference/qdq.py TARGET/tmp/qdq_tensors.json
 
-The test writes both files below cargo's target folder; the second has the codes of every tensor on the device.
+The test writes both files below cargo's target folder; the second has the codes of every tensor on the device. It
+takes the scales from the qdq.onnx that is there; for others, it has to be removed first.
 """
 
 import json
