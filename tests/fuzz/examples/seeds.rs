@@ -47,10 +47,13 @@ fn images() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A tensor's name, type and shape.
+type Named = (&'static str, Dtype, &'static [usize]);
+
 /// Each float type, integers, wrappers and prefixes, scalars and empty tensors, and a whole small network.
 fn safetensors() -> Result<(), Box<dyn Error>> {
     let zeros = [0; 64];
-    let files: [(&str, &[(&str, Dtype, &[usize])]); 5] = [
+    let files: [(&str, &[Named]); 5] = [
         (
             "types",
             &[
