@@ -24,7 +24,7 @@ const PROCESS_MB: u32 = 1400;
 const INPUT_BYTES: u64 = 1 << 16;
 
 /// Files that are seeds beside the ones in `tests/fuzz/corpus`: target, a folder with all below it, how their names end.
-const SEEDS: [(&str, &str, &str); 5] = [
+const SEEDS: [(&str, &str, &str); 6] = [
     ("image", "tests/data", "ocl"),
     ("onnx", "host-tools/ocelli-convert/tests/reference", "onnx"),
     ("onnx", "target/assets/onnx-node", "onnx"),
@@ -33,11 +33,15 @@ const SEEDS: [(&str, &str, &str); 5] = [
         "host-tools/ocelli-convert/tests/reference/containers",
         "pth",
     ),
+    ("tflite_float", "tests/reference/tflite_float", "tflite"),
     ("tflite_int8", "target/assets/tflite", "tflite"),
 ];
 
 /// The same for lists of cases, each with the bytes of a file in hexadecimal.
-const CASES: [(&str, &str); 1] = [("tflite_int8", "tests/reference/tflite_ops.json")];
+const CASES: [(&str, &str); 2] = [
+    ("tflite_float", "tests/reference/tflite_float.json"),
+    ("tflite_int8", "tests/reference/tflite_ops.json"),
+];
 
 /// Runs targets, all if none is named, for so many seconds each.
 pub fn fuzz(names: &[String], seconds: u64) -> Result<()> {
@@ -259,9 +263,11 @@ fn copy_seeds(name: &str, into: &Path) -> Result<()> {
     for (_, list) in CASES.iter().filter(|(target, _)| *target == name) {
         let text = fs::read_to_string(repo::root().join(list))?;
         let cases: Vec<Value> = serde_json::from_str(&text)?;
-        for (at, case) in cases.iter().enumerate() {
-            let hex = case["file"].as_str().unwrap_or_default();
-            let bytes = bytes(hex).with_context(|| format!("{list}: case {at} has no file"))?;
+        // Some cases name a file instead.
+        let files = cases
+            .iter()
+            .filter_map(|case| bytes(case["file"].as_str()?));
+        for (at, bytes) in files.enumerate() {
             fs::write(into.join(format!("case-{at}")), bytes)?;
         }
     }

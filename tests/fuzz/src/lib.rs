@@ -40,12 +40,14 @@ static ALLOCATOR: Cap<System> = Cap::new(System, MEMORY_BYTES);
 /// Codes in all tensors of a network that is planned; more only cost time.
 const PLANNED_CODES: usize = 1 << 22;
 /// Rows of a network that is planned for streaming, as [`rows_streamed`] counts them.
-const PLANNED_ROWS: usize = 1 << 20;
+const PLANNED_ROWS: usize = 1 << 16;
 /// Bytes of arena of a network that is run.
 const ARENA_BYTES: usize = 1 << 18;
 /// Products in a run.
 const PRODUCTS: u64 = 1_000_000;
 
+/// Nodes of a network that is quantized.
+const QUANTIZED_NODES: usize = 32;
 /// Products in a network that is quantized.
 const QUANTIZED_PRODUCTS: u64 = 1 << 16;
 /// Values in all tensors of a network that is quantized.
@@ -103,7 +105,8 @@ pub fn run_graph(graph: Graph) {
         .iter()
         .map(|tensor| tensor.shape.elems())
         .sum();
-    if graph.macs() > QUANTIZED_PRODUCTS || values > QUANTIZED_VALUES {
+    let many = graph.nodes.len() > QUANTIZED_NODES;
+    if many || graph.macs() > QUANTIZED_PRODUCTS || values > QUANTIZED_VALUES {
         return;
     }
     let interpreter = Interpreter::new(&graph).expect("it was just verified");
