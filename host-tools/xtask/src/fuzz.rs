@@ -60,29 +60,33 @@ pub fn fuzz(names: &[String], seconds: u64) -> Result<()> {
 
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let workers = workers.min(targets.len());
-    progress::note(&format!(
-        "fuzzing {} for {seconds} s each, {workers} at a time",
-        targets.join(", ")
-    ));
+    let names = targets.join(", ");
+    let bar = progress::bar(
+        targets.len(),
+        format!("fuzzing {names} for {seconds} s each, {workers} at a time"),
+    );
     let left = Mutex::new(targets.iter());
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(name) = next(&left) {
-                    match run(&programs.join(name), name, seconds) {
+                    let outcome = run(&programs.join(name), name, seconds);
+                    bar.inc(1);
+                    bar.suspend(|| match &outcome {
                         Ok(outcome) => println!("{name:<14} {outcome}"),
-                        Err(error) => {
-                            println!("{name:<14} FAILED: {error:#}");
-                            if let Ok(mut failures) = failures.lock() {
-                                failures.push(*name);
-                            }
-                        }
+                        Err(error) => println!("{name:<14} FAILED: {error:#}"),
+                    });
+                    if outcome.is_err()
+                        && let Ok(mut failures) = failures.lock()
+                    {
+                        failures.push(*name);
                     }
                 }
             });
         }
     });
+    bar.finish_and_clear();
     let failures = failures.into_inner().unwrap_or_default();
     if !failures.is_empty() {
         bail!("fuzzing failed: {}", failures.join(", "));
@@ -103,10 +107,7 @@ struct Tool(PathBuf);
 
 /// Finds what fuzzing needs, or installs it.
 fn tool() -> Result<Tool> {
-    if ["c++", "g++", "clang++"]
-        .iter()
-        .all(|name| shell::find(name).is_none())
-    {
+    if std::env::var_os("CXX").is_none() && shell::find("c++").is_none() {
         apt::install(&["g++"], "fuzzing")?;
     }
     let root = repo::target().join("tools");
@@ -127,7 +128,7 @@ fn tool() -> Result<Tool> {
         .args([OsStr::new("--target-dir"), work().join("tool").as_os_str()]);
     let installed = shell::capture(&mut install);
     bar.finish_and_clear();
-    installed.context("fuzzing needs cargo-fuzz: install it so that it is in PATH")?;
+    installed.context("fuzzing needs cargo-fuzz, in PATH or where this installs it")?;
     Ok(Tool(own))
 }
 
