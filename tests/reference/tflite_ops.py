@@ -28,6 +28,7 @@ class Net:
         self.graph.inputs = [0]
         self.model.version, self.model.subgraphs = 3, [self.graph]
         self.model.operatorCodes, self.model.buffers = [], [schema.BufferT()]
+        self.given = None
 
     def tensor(self, shape, scale=None, zero=0, data=None, dtype=Type.INT8, dimension=0):
         tensor = schema.TensorT()
@@ -210,6 +211,67 @@ def softmax():
     return net
 
 
+def function(builtin, made=None, options=None, version=1, **fields):
+    """Of every code; `made` is what the output has to have, another scale and zero point otherwise."""
+    net = Net()
+    net.given = np.arange(-128, 128)
+    s = scale(0.005, 0.1)
+    x = net.tensor([1, 1, 16, 16], s, zero())
+    y = net.tensor([1, 1, 16, 16], *(made or (np.float32(s * random.uniform(0.4, 2.5)), zero())))
+    net.op(builtin, [x], y, options, version, **fields)
+    return net
+
+
+def product(pixel=None):
+    """The input with a mean of itself that keeps its shape, or with one pixel of it, which comes first or last."""
+    net, (h, w, c) = Net(), (side(2), side(2), side())
+    s, z = scale(), zero()
+    x = net.tensor([1, h, w, c], s, z)
+    fields = dict(padding=1, strideH=1, strideW=1, filterHeight=1, filterWidth=1)
+    if pixel is not None:
+        fields |= dict(filterHeight=h, filterWidth=w)
+    other = net.tensor([1, h, w, c] if pixel is None else [1, 1, 1, c], s, z)
+    net.op(Op.AVERAGE_POOL_2D, [x], other, "Pool2DOptions", 2, **fields)
+    y = net.tensor([1, h, w, c], s * s * np.float32(random.uniform(20, 200)), zero())
+    net.op(Op.MUL, [other, x] if pixel == "first" else [x, other], y, "MulOptions", 2, fusedActivationFunction=activation())
+    return net
+
+
+def with_constant(kind, count, first=False, zero_point=None):
+    """Every code with a constant: one number, or one for each of 16 channels."""
+    net, shape = Net(), [1, 1, 16, 16]
+    net.given = np.arange(-128, 128)
+    s, z = [scale(), scale()], [zero(), zero() if zero_point is None else zero_point]
+    x = net.tensor(shape, s[0], z[0])
+    low = -128 if count == 1 else -127
+    data = random.integers(low, 128, [count] if random.integers(2) else [1, 1, 1, count]).astype(np.int8)
+    k = net.tensor(data.shape, s[1], z[1], data)
+    out = s[0] * s[1] * np.float32(random.uniform(20, 200)) if kind == "Mul" else scale(0.02, 0.2)
+    y = net.tensor(shape, out, zero())
+    fields = dict(fusedActivationFunction=activation())
+    net.op(getattr(Op, kind.upper()), [k, x] if first else [x, k], y, kind + "Options", 2, **fields)
+    return net
+
+
+def concatenation(count, axis=3):
+    net, (h, w), in_scale = Net(), (side(), side()), scale()
+    s, z = scale(0.05, 0.3), zero()
+    x = net.tensor([1, h, w, side()], in_scale, zero())
+    parts = []
+    for _ in range(count):
+        c = side()
+        fields = dict(padding=1, strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1)
+        shape = [c, 1, 1, net.graph.tensors[x].shape[3]]
+        k = net.tensor(shape, scale(0.001, 0.02), 0, random.integers(-127, 128, shape).astype(np.int8))
+        b = net.tensor([c], in_scale * net.graph.tensors[k].quantization.scale[0], 0, np.zeros(c, np.int32), Type.INT32)
+        parts.append(net.tensor([1, h, w, c], s, z))
+        net.op(Op.CONV_2D, [x, k, b], parts[-1], "Conv2DOptions", 3, **fields)
+    total = sum(net.graph.tensors[part].shape[3] for part in parts)
+    y = net.tensor([1, h, w, total], s, z)
+    net.op(Op.CONCATENATION, parts, y, "ConcatenationOptions", 2, axis=axis)
+    return net
+
+
 def views():
     """The input seen in another shape, a convolution, the one side squeezed away, and a dense layer."""
     net, w, c = Net(), side(2), side()
@@ -236,6 +298,7 @@ def equal(name, net):
     interpreter = runtime.Interpreter.from_bytes(net.bytes())
     given = random.integers(-128, 128, net.graph.tensors[0].shape)
     given = given if random.integers(4) else random.choice([-128, 127], given.shape)
+    given = given if net.given is None else net.given.reshape(given.shape)
     interpreter.set_input(given.astype(np.int8), 0)
     interpreter.invoke()
     made = interpreter.get_output(0)
@@ -308,6 +371,15 @@ def refused():
         ("groups", changed(broadcast, lambda: convolution(point=True)), ["in groups"]),
         ("a pool between scales", changed(lambda net: output_scale(net, 0.5), lambda: pool(Op.MAX_POOL_2D)), ["scale 0.5", "the same"]),
         ("a softmax of another scale", changed(lambda net: output_scale(net, 0.5), softmax), ["1/256"]),
+        ("a logistic of another scale", function(Op.LOGISTIC), ["LOGISTIC", "1/256"]),
+        ("a tanh of another scale", function(Op.TANH), ["TANH", "1/128"]),
+        ("maps of other scales joined", changed(lambda net: output_scale(net, 0.5), lambda: concatenation(2)), ["CONCATENATION", "the same"]),
+        ("rows joined", concatenation(2, 1), ["CONCATENATION", "dimension 1"]),
+        ("a sum with channels", with_constant("Add", 16), ["ADD", "`t1`", "single number"]),
+        ("a product with many channels", with_constant("Mul", 8), ["MUL", "`t1`", "beside 16 channels"]),
+        ("channels out of 8 bits", with_constant("Mul", 16, zero_point=-128), ["MUL", "`t1`", "zero point 0"]),
+        ("a negative slope", function(Op.LEAKY_RELU, None, "LeakyReluOptions", 2, alpha=-0.5), ["LEAKY_RELU", "negative"]),
+        ("a hard swish of far scales", changed(lambda net: output_scale(net, 1e4), lambda: function(Op.HARD_SWISH)), ["HARD_SWISH", "too far apart"]),
         ("a scale of 0", changed(lambda net: output_scale(net, 0.0)), ["scale 0", "positive"]),
         ("a scale that is no number", changed(lambda net: output_scale(net, float("nan"))), ["scale NaN", "positive"]),
     ]
@@ -328,7 +400,8 @@ def wide():
         net = convolution()
         conv = net.graph.operators[0]
         if conv.builtinOptions.padding == 0 and len(conv.inputs) == 3 and net.graph.tensors[1].shape[1] == 3:
-            if net.graph.tensors[0].shape[1] >= 5 and conv.builtinOptions.strideH == 1:
+            options, (_, h, w, _) = conv.builtinOptions, net.graph.tensors[0].shape
+            if h >= 5 and w >= 5 and options.strideH == options.dilationHFactor == options.dilationWFactor == 1:
                 return net
 
 
@@ -346,6 +419,21 @@ makers = [
     ("relu6", lambda: relu(Op.RELU6), 4),
     ("softmax", softmax, 4),
     ("views", views, 3),
+    ("product", product, 4),
+    ("product with a pixel", lambda: product("last"), 3),
+    ("product of a pixel", lambda: product("first"), 3),
+    ("product with a number", lambda: with_constant("Mul", 1), 4),
+    ("product of channels", lambda: with_constant("Mul", 16, True, 0), 4),
+    ("sum with a number", lambda: with_constant("Add", 1, bool(random.integers(2))), 4),
+    ("concatenation", lambda: concatenation(2), 2),
+    ("concatenation of more", lambda: concatenation(side(3), -1), 2),
+    ("logistic", lambda: function(Op.LOGISTIC, (1 / 256, -128), version=2), 5),
+    ("tanh", lambda: function(Op.TANH, (1 / 128, 0), version=2), 5),
+    ("hard swish", lambda: function(Op.HARD_SWISH), 5),
+    ("leaky relu", lambda: function(Op.LEAKY_RELU, None, "LeakyReluOptions", 2, alpha=random.uniform(0, 0.6)), 5),
+    ("elu", lambda: function(Op.ELU), 4),
+    ("requantization", lambda: function(Op.QUANTIZE, None, "QuantizeOptions", 2), 4),
+    ("relu between scales", lambda: function(Op.RELU, version=2), 4),
 ]
 cases = [equal(f"{name} {at}", make()) for name, make, count in makers for at in range(count)]
 cases += [dict(kind="refused", name=name, says=says, file=net.bytes().hex()) for name, net, says in refused()]

@@ -134,7 +134,7 @@ fn file(case: &Value) -> Vec<u8> {
 #[test]
 fn files_of_one_op_equal_tensorflow_lite_micro_in_every_code() {
     let cases = cases("equal");
-    assert!(cases.len() >= 70);
+    assert!(cases.len() >= 120);
     for case in &cases {
         let name = case["name"].as_str().unwrap();
         let model = import_bytes(&file(case), Path::new(name)).unwrap();
@@ -149,7 +149,7 @@ fn files_of_one_op_equal_tensorflow_lite_micro_in_every_code() {
 #[test]
 fn what_is_not_supported_is_refused_by_name_with_what_to_do() {
     let cases = cases("refused");
-    assert!(cases.len() >= 15);
+    assert!(cases.len() >= 30);
     for case in &cases {
         let name = case["name"].as_str().unwrap();
         let error = import_bytes(&file(case), Path::new("net.tflite")).unwrap_err();
@@ -182,12 +182,20 @@ fn a_truncated_file_is_refused_at_every_length() {
 
 #[test]
 fn a_mutated_file_is_an_error_or_a_model_and_never_a_panic() {
-    let files = ["keyword_spotting", "image_classification"]
-        .map(|name| fs::read(asset(&format!("tflite/{name}.tflite"))).unwrap());
+    let mut files = ["keyword_spotting", "image_classification"]
+        .map(|name| fs::read(asset(&format!("tflite/{name}.tflite"))).unwrap())
+        .to_vec();
+    files.extend(cases("equal").iter().map(file));
     let mut numbers = Numbers(1);
     let (mut refused, mut taken, mut loaded) = (0, 0, 0);
-    for trial in 0..20_000 {
-        let mut file = files[trial % 2].clone();
+    for trial in 0..30_000 {
+        // As often a whole network as a file of one op.
+        let pick = if trial % 2 == 0 {
+            trial / 2 % 2
+        } else {
+            trial / 2 % files.len()
+        };
+        let mut file = files[pick].clone();
         for _ in 0..numbers.between(1, 4) {
             let at = numbers.below(file.len());
             file[at] = match numbers.below(4) {

@@ -1,6 +1,9 @@
 //! From an int8 file to a model, every code kept.
 
+mod binary;
+mod fixed;
 mod op;
+mod table;
 mod tensor;
 
 use ocelli_image::{Body, Channels, Model, ModelOp, WeightPacking};
@@ -11,7 +14,7 @@ use super::{Refusal, refuse, refuse_tensor};
 use tensor::{Activation, activation};
 
 /// The operators that can be taken over.
-const SUPPORTED: &str = "supported are ADD, AVERAGE_POOL_2D, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, MAX_POOL_2D, MEAN, PAD, RELU, RELU6, RESHAPE, SOFTMAX and SQUEEZE on int8, QUANTIZE first and DEQUANTIZE last";
+const SUPPORTED: &str = "supported are ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, ELU, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PAD, QUANTIZE, RELU, RELU6, RESHAPE, SOFTMAX, SQUEEZE and TANH on int8, and DEQUANTIZE last";
 
 pub(super) struct Importer<'f> {
     file: &'f File<'f>,
@@ -58,28 +61,51 @@ impl<'f> Importer<'f> {
     pub(super) fn operator(&mut self, at: usize, operator: &Operator<'_>) -> Result<(), Refusal> {
         let output = self.file.output(operator, SUPPORTED)?;
         match operator.builtin {
-            builtin::QUANTIZE => self.quantize(operator, output),
+            builtin::QUANTIZE if !self.rescales(operator, output)? => {
+                self.quantize(operator, output)
+            }
             builtin::DEQUANTIZE => self.dequantize(operator, output),
-            builtin::RESHAPE | builtin::SQUEEZE => self.view(operator, output),
+            builtin::RESHAPE | builtin::SQUEEZE | builtin::EXPAND_DIMS => {
+                self.view(operator, output)
+            }
             _ if computes_shape(self.file, operator) => Ok(()),
             _ => {
-                let (body, inputs) = self.body(operator, output)?;
-                let made = activation(self.file, output)?;
-                self.ops.push(ModelOp {
-                    body,
-                    inputs,
-                    weight_packing: WeightPacking::Canonical,
-                    rows_per_step: 1,
-                    scratch: (0, 0),
-                });
-                self.op_names.push(format!("{} {at}", operator.kind));
                 if self.place[output].is_some() {
                     return refuse("is made twice; the file is damaged: copy it again");
                 }
+                let name = format!("{} {at}", operator.kind);
+                let (body, inputs) = self.body(&name, operator, output)?;
+                let made = activation(self.file, output)?;
+                self.push(name, body, inputs);
                 self.add_tensor(output, made);
                 Ok(())
             }
         }
+    }
+
+    /// Adds an op; its output has to be the next tensor.
+    fn push(&mut self, name: String, body: Body<Channels>, inputs: [usize; 2]) {
+        self.ops.push(ModelOp {
+            body,
+            inputs,
+            weight_packing: WeightPacking::Canonical,
+            rows_per_step: 1,
+            scratch: (0, 0),
+        });
+        self.op_names.push(name);
+    }
+
+    /// Whether an operator's codes mean something else than the codes that it reads.
+    fn rescales(&self, operator: &Operator<'_>, output: usize) -> Result<bool, Refusal> {
+        let input = self.file.input(operator, 0)?;
+        if self.file.tensors[input].elem != elem::INT8 {
+            return Ok(false);
+        }
+        let [from, to] = [
+            activation(self.file, input)?,
+            activation(self.file, output)?,
+        ];
+        Ok((from.scale, from.zero_point) != (to.scale, to.zero_point))
     }
 
     /// The model's tensor that an operator reads, and what the file says of it.

@@ -6,7 +6,7 @@ use super::super::{Refusal, refuse_tensor};
 use super::Importer;
 
 /// More constant numbers than any network for a microcontroller has: a file may use one buffer very often.
-const MAX_NUMBERS: usize = 1 << 27;
+const MAX_NUMBERS: usize = 1 << 26;
 
 /// Weights, biases, or what is added or multiplied.
 pub(super) struct Constant {

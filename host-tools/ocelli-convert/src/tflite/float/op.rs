@@ -266,6 +266,7 @@ impl Importer<'_> {
             builtin::ADD if alike => self.push(name, Op::Add { clamp }, &[a.id, b.id]),
             builtin::SUB if alike => {
                 let c = self.graph.shape(b.id).c;
+                self.count(self.file.input(operator, 1)?, 2 * c)?;
                 let negative = Op::BatchNorm {
                     scale: vec![-1.0; c],
                     shift: vec![0.0; c],
@@ -298,12 +299,12 @@ impl Importer<'_> {
         flow: Flow,
     ) -> Result<Vec<f32>, Refusal> {
         let id = self.file.input(operator, at)?;
-        let Constant { shape, mut values } = self.numbers(id)?;
+        let Constant { shape, values } = self.numbers(id)?;
         let c = self.graph.shape(flow.id).c;
+        // A batch norm has two numbers for each channel, whatever it is made from.
+        self.count(id, 2 * c)?;
         if let [value] = values[..] {
-            values = vec![value; c];
-            self.count(id, c)?;
-            return Ok(values);
+            return Ok(vec![value; c]);
         }
         if values.len() == flow.shape[2] && shape.last() == Some(&values.len()) {
             self.expect_map(self.file.input(operator, 1 - at)?, flow)?;

@@ -18,20 +18,37 @@ const MAX_SOFTMAX: usize = 511;
 const LARGE_BIAS: i64 = 1 << 29;
 
 /// An op and the model's tensors that it reads.
-type Made = (Body<Channels>, [usize; 2]);
+pub(super) type Made = (Body<Channels>, [usize; 2]);
 
 impl Importer<'_> {
-    pub(super) fn body(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
+    pub(super) fn body(
+        &mut self,
+        name: &str,
+        operator: &Operator<'_>,
+        output: usize,
+    ) -> Result<Made, Refusal> {
         match operator.builtin {
             builtin::CONV_2D => self.conv2d(operator, output),
             builtin::DEPTHWISE_CONV_2D => self.depthwise(operator, output),
             builtin::FULLY_CONNECTED => self.fully_connected(operator, output),
-            builtin::ADD => self.add(operator, output),
+            builtin::ADD | builtin::MUL => match self.constant_input(operator)? {
+                Some(constant) => self.with_constant(operator, output, constant),
+                None if operator.builtin == builtin::ADD => self.add(operator, output),
+                None => self.multiply(operator, output),
+            },
+            builtin::CONCATENATION => self.concatenation(name, operator, output),
             builtin::AVERAGE_POOL_2D | builtin::MAX_POOL_2D => self.pool(operator, output),
             builtin::MEAN => self.mean(operator, output),
             builtin::PAD => self.pad(operator, output),
             builtin::SOFTMAX => self.softmax(operator, output),
+            builtin::RELU if self.rescales(operator, output)? => self.function(operator, output),
             builtin::RELU | builtin::RELU6 => self.relu(operator, output),
+            builtin::LOGISTIC
+            | builtin::TANH
+            | builtin::HARD_SWISH
+            | builtin::LEAKY_RELU
+            | builtin::ELU
+            | builtin::QUANTIZE => self.function(operator, output),
             _ => refuse(format!(
                 "comes from an operator that is not supported; {SUPPORTED}: export the network without it"
             )),
@@ -183,24 +200,6 @@ impl Importer<'_> {
         Ok(channels)
     }
 
-    fn add(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
-        let (first, a) = self.read_map(operator, 0)?;
-        let (second, b) = self.read_map(operator, 1)?;
-        let made = activation(self.file, output)?;
-        if a.shape != b.shape {
-            return refuse("adds maps of different shapes; broadcasting is not supported");
-        }
-        expect_shape(made.shape, a.shape)?;
-        let [a, b, out] = [&a, &b, &made].map(|tensor| f64::from(tensor.scale));
-        let twice = 2.0 * a.max(b);
-        let body = Body::Add {
-            factors: [factor(a / twice)?, factor(b / twice)?],
-            output_factor: factor(twice / (f64::from(1 << 20) * out))?,
-            clamp: fused(operator, 0, &made)?,
-        };
-        Ok((body, [first, second]))
-    }
-
     fn pool(&self, operator: &Operator<'_>, output: usize) -> Result<Made, Refusal> {
         let (place, input) = self.read_map(operator, 0)?;
         let made = activation(self.file, output)?;
@@ -289,7 +288,7 @@ impl Importer<'_> {
         };
         let body = Body::MaxPool {
             window: record(Window::POINT)?,
-            clamp: codes(range, &made),
+            clamp: made.range(range),
         };
         Ok((body, [place; 2]))
     }
@@ -337,10 +336,10 @@ enum Layout {
 }
 
 /// A factor that a device can apply.
-fn factor(real: f64) -> Result<Factor, Refusal> {
-    let factor = quantize_multiplier(real);
-    if (-31..=30).contains(&factor.shift) {
-        return Ok(factor);
+pub(super) fn factor(real: f64) -> Result<Factor, Refusal> {
+    // Larger ones have more bits of shift than a factor holds; no number at all is not smaller.
+    if real < f64::from(1 << 30) {
+        return Ok(quantize_multiplier(real));
     }
     refuse(format!(
         "needs a factor of {real:e} between scales; less than 2^30 is supported"
@@ -348,24 +347,16 @@ fn factor(real: f64) -> Result<Factor, Refusal> {
 }
 
 /// The clamp of the fused activation in an option.
-fn fused(operator: &Operator<'_>, field: usize, output: &Activation) -> Result<[i8; 2], Refusal> {
-    Ok(codes(operator.fused(field)?, output))
-}
-
-/// The codes that an activation function lets through.
-///
-/// # Source
-/// TensorFlow Lite `CalculateActivationRangeQuantized`, in f32.
-fn codes(range: Clamp, output: &Activation) -> [i8; 2] {
-    [range.min, range.max].map(|real| {
-        let steps = (real / output.scale).round() as i32;
-        let code = steps.saturating_add(output.zero_point.into());
-        code.clamp(-128, 127) as i8
-    })
+pub(super) fn fused(
+    operator: &Operator<'_>,
+    field: usize,
+    output: &Activation,
+) -> Result<[i8; 2], Refusal> {
+    Ok(output.range(operator.fused(field)?))
 }
 
 /// A window as the image stores it.
-fn record(window: Window) -> Result<WindowRecord, Refusal> {
+pub(super) fn record(window: Window) -> Result<WindowRecord, Refusal> {
     Ok(WindowRecord {
         filter_h: fit("filter height", window.filter_h)?,
         filter_w: fit("filter width", window.filter_w)?,

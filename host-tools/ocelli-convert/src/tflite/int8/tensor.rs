@@ -3,6 +3,7 @@
 use super::super::schema::{File, Tensor, elem};
 use super::super::shape::{constant_shape, map_shape};
 use super::super::{Refusal, refuse_tensor};
+use crate::graph::Clamp;
 
 /// An int8 tensor that flows.
 #[derive(Clone, Copy, PartialEq)]
@@ -16,6 +17,27 @@ pub struct Activation {
 impl Activation {
     pub fn elems(&self) -> usize {
         self.shape.iter().product()
+    }
+
+    /// How many steps a code is above zero.
+    pub fn steps(&self, code: i32) -> i32 {
+        code - i32::from(self.zero_point)
+    }
+
+    /// The code, yet to be clamped, that is so many steps above zero.
+    pub fn code(&self, steps: i32) -> i32 {
+        steps.saturating_add(self.zero_point.into())
+    }
+
+    /// The codes that an activation function lets through.
+    ///
+    /// # Source
+    /// TensorFlow Lite `CalculateActivationRangeQuantized`, in f32.
+    pub fn range(&self, clamp: Clamp) -> [i8; 2] {
+        [clamp.min, clamp.max].map(|real| {
+            self.code((real / self.scale).round() as i32)
+                .clamp(-128, 127) as i8
+        })
     }
 
     /// Refuses an `other` whose codes mean something else.
@@ -43,6 +65,12 @@ pub fn activation(file: &File<'_>, id: usize) -> Result<Activation, Refusal> {
             "is a constant; here the operator can only take what flows through the network",
         );
     }
+    let shape = map_shape(tensor, id)?;
+    codes_of(tensor, id, shape)
+}
+
+/// What the codes of a tensor of this shape mean.
+fn codes_of(tensor: &Tensor<'_>, id: usize, shape: [usize; 3]) -> Result<Activation, Refusal> {
     let quantization = &tensor.quantization;
     let (&[scale], &[zero_point]) = (&quantization.scale[..], &quantization.zero_point[..]) else {
         return refuse_tensor(
@@ -58,9 +86,36 @@ pub fn activation(file: &File<'_>, id: usize) -> Result<Activation, Refusal> {
         );
     };
     Ok(Activation {
-        shape: map_shape(tensor, id)?,
+        shape,
         scale,
         zero_point,
+    })
+}
+
+/// A constant that flows in where most operators read what is computed.
+pub struct Constant<'f> {
+    /// What its codes mean; as channels of one pixel.
+    pub meaning: Activation,
+    pub codes: &'f [u8],
+}
+
+/// A constant of one number, or of one for each of so many channels.
+pub fn constant<'f>(file: &File<'f>, id: usize, channels: usize) -> Result<Constant<'f>, Refusal> {
+    let tensor = &file.tensors[id];
+    expect_int8(tensor, id)?;
+    let shape = constant_shape(tensor, id, 1)?;
+    let count = tensor.data.len();
+    if count != 1 && !(count == channels && shape.last() == Some(&channels)) {
+        return refuse_tensor(
+            id,
+            format!(
+                "is a constant of {shape:?} beside {channels} channels; one number, or one for each channel, are supported"
+            ),
+        );
+    }
+    Ok(Constant {
+        meaning: codes_of(tensor, id, [1, 1, count])?,
+        codes: tensor.data,
     })
 }
 
