@@ -224,6 +224,16 @@ def function(builtin, options=None, **fields):
     return net
 
 
+def swish(first=False, act=NONE, twice=False):
+    """The input times its sigmoid, in two operators; `twice` reads the sigmoid once more."""
+    net = map_net()
+    gate = net.function(Op.LOGISTIC, 0)
+    x = net.two("Mul", *([gate, 0] if first else [0, gate]), act=act)
+    if twice:
+        net.two("Add", x, gate)
+    return net
+
+
 def softmax(shape, beta):
     net = Net(shape)
     net.function(Op.SOFTMAX, 0, "SoftmaxOptions", beta=beta)
@@ -286,8 +296,7 @@ def resnet(kind="f16", width=8):
         scale, shift = (net.constant(np.float32(random.uniform(0.5, 1.5, count) - k)) for k in (0, 1))
         x = net.two("Add", net.two("Mul", x, scale), shift)
     x = net.pool(Op.AVERAGE_POOL_2D, x, [8, 8], [8, 8], VALID)
-    x = net.dense(net.reshape(x, [1, width << 2]), 10, kind=kind)
-    net.function(Op.SOFTMAX, x, "SoftmaxOptions", beta=1.0)
+    net.dense(net.reshape(x, [1, width << 2]), 10, kind=kind)
     return net
 
 
@@ -309,7 +318,7 @@ def mobilenet():
         y = net.conv(net.two("Mul", y, gate), count, 1)
         x = net.two("Add", x, y) if stride == 1 and c == count else y
     x = net.function(Op.GELU, net.conv(x, 16, 1), "GeluOptions", approximate=False)
-    net.dense(net.mean(x), 5)
+    net.function(Op.SOFTMAX, net.dense(net.mean(x), 5), "SoftmaxOptions", beta=1.0)
     return net
 
 
@@ -408,7 +417,7 @@ def refused():
 
     def flat_then_conv(net):
         h, w, c = net.shape(net.graph.outputs[0])[1:]
-        net.conv(net.reshape(net.graph.outputs[0], [1, w, h, c]), 2, 1)
+        net.conv(net.reshape(net.graph.outputs[0], [1, h * w, 1, c]), 2, 1)
 
     def backwards(net):
         net.function(Op.TANH, net.graph.outputs[0])
@@ -515,6 +524,9 @@ cases = [
     ("elu", function(Op.ELU)),
     ("gelu", function(Op.GELU, "GeluOptions", approximate=False)),
     ("gelu by tanh", function(Op.GELU, "GeluOptions", approximate=True)),
+    ("swish", swish()),
+    ("swish with relu", swish(True, RELU)),
+    ("swish and its sigmoid", swish(twice=True)),
     ("softmax", softmax([1, 11], 1.0)),
     ("softmax of pixels", softmax([1, 3, 4, 5], 0.5)),
     ("concatenation", concatenation(2)),

@@ -139,6 +139,20 @@ fn a_view_before_a_dense_layer_is_no_node() {
 }
 
 #[test]
+fn a_tensor_times_its_sigmoid_is_one_function_unless_the_sigmoid_is_read_again() {
+    let kinds = |name| -> Vec<&str> {
+        let graph = case("equal", name);
+        graph.nodes.iter().map(|node| node.op.kind()).collect()
+    };
+    assert_eq!(kinds("swish"), ["silu"]);
+    assert_eq!(kinds("swish with relu"), ["silu", "clamp"]);
+    assert_eq!(
+        kinds("swish and its sigmoid"),
+        ["sigmoid", "multiply", "add"]
+    );
+}
+
+#[test]
 fn the_input_is_seen_as_its_first_reader_sees_it() {
     let graph = case("equal", "views");
     assert_eq!(graph.input_shape().to_string(), "2x5x3");

@@ -3,7 +3,7 @@
 mod constant;
 mod op;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::schema::{File, Operator, builtin, elem};
 use super::shape::{computes_shape, ends, map_shape};
@@ -28,6 +28,8 @@ pub(super) struct Importer<'f> {
     names: BTreeMap<String, usize>,
     /// The input's name.
     input_name: String,
+    /// Sigmoids that are made only to be multiplied with what they are made from.
+    gates: BTreeSet<usize>,
     /// How many constant numbers the graph has so far.
     numbers: usize,
 }
@@ -58,6 +60,7 @@ impl<'f> Importer<'f> {
             constant: vec![None; file.tensors.len()],
             names: BTreeMap::from([(INPUT.to_string(), 1)]),
             input_name: INPUT.to_string(),
+            gates: gates(file),
             numbers: 0,
         };
         importer.place[input] = Some(importer.graph.input());
@@ -78,6 +81,8 @@ impl<'f> Importer<'f> {
                 self.view(operator, output)
             }
             _ if computes_shape(self.file, operator) => Ok(()),
+            // The product makes both.
+            builtin::LOGISTIC if self.gates.contains(&output) => Ok(()),
             _ => {
                 let shape = float_shape(self.file, output)?;
                 let name = match &self.file.tensors[output].name {
@@ -220,6 +225,31 @@ fn seen_as(file: &File<'_>, input: usize) -> usize {
         }
     }
     seen
+}
+
+/// Outputs of LOGISTIC that only one MUL reads, which multiplies them with LOGISTIC's input: SiLU in two operators.
+fn gates(file: &File<'_>) -> BTreeSet<usize> {
+    let mut readers: BTreeMap<i32, Vec<&Operator<'_>>> = BTreeMap::new();
+    for operator in &file.operators {
+        for &id in &operator.inputs {
+            readers.entry(id).or_default().push(operator);
+        }
+    }
+    let gate = |operator: &Operator<'_>| {
+        let (&[x], &[gate]) = (&operator.inputs[..], &operator.outputs[..]) else {
+            return None;
+        };
+        let &[reader] = &readers.get(&gate)?[..] else {
+            return None;
+        };
+        let pair = [[x, gate], [gate, x]];
+        let is_silu = operator.builtin == builtin::LOGISTIC
+            && reader.builtin == builtin::MUL
+            && pair.iter().any(|pair| reader.inputs == pair)
+            && !file.outputs.contains(&gate);
+        usize::try_from(gate).ok().filter(|_| is_silu)
+    };
+    file.operators.iter().filter_map(gate).collect()
 }
 
 /// Rows, columns and channels of a tensor of floats.

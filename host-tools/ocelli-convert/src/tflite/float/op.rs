@@ -212,6 +212,12 @@ impl Importer<'_> {
     /// ADD, SUB, MUL and DIV, of two tensors or of one and a constant.
     fn arithmetic(&mut self, operator: &Operator<'_>, name: &str) -> Result<TensorId, Refusal> {
         let clamp = operator.fused(0)?;
+        for at in 0..2 {
+            if self.gates.contains(&self.file.input(operator, at)?) {
+                let input = self.read(operator, 1 - at)?;
+                return self.clamped(name, Op::Unary(Unary::Silu), input.id, clamp);
+            }
+        }
         let first = self.flow(operator, 0)?;
         let second = self.flow(operator, 1)?;
         match (first, second) {
