@@ -12,6 +12,7 @@ mod fuzz;
 mod program;
 mod progress;
 mod qemu;
+mod quality;
 mod repo;
 mod report;
 mod shell;
@@ -20,6 +21,7 @@ mod split;
 mod test;
 mod thumb;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -91,6 +93,13 @@ enum Verb {
     Sizes,
     /// Measure what the README states, as a Markdown table
     Report,
+    /// Compare int8's noise with that of ONNX Runtime's static quantization, as a Markdown table
+    ///
+    /// Of the networks with published weights, from these. Fails where ours is the noisier.
+    Quality {
+        /// Every network in this folder, made by tests/reference/onnxruntime_int8.py export, from the same files
+        exported: Option<PathBuf>,
+    },
     /// Write tests/data/photo_split.txt anew
     #[command(hide = true)]
     MakeSplit,
@@ -106,6 +115,7 @@ fn main() -> ExitCode {
         Verb::Audit => audit::audit(),
         Verb::Sizes => sizes::sizes(),
         Verb::Report => report::report(),
+        Verb::Quality { exported } => quality::quality(exported.as_deref()),
         Verb::MakeSplit => split::make(),
     };
     match done {
