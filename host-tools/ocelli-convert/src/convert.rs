@@ -7,7 +7,7 @@ use ocelli_image::{ImageBuffer, Model};
 use rayon::prelude::*;
 
 use crate::arch::Arch;
-use crate::calibrate::{Calibration, calibrate, channel_peaks};
+use crate::calibrate::{Calibration, RangeMethod, calibrate, channel_peaks};
 use crate::compare::{Arena, Comparison, compare};
 use crate::dataset::pictures_below;
 use crate::equalize::equalize;
@@ -191,13 +191,26 @@ fn convert_int8(mut model: Model, options: &ConvertOptions) -> Result<Conversion
     let given = [
         ("--calib", options.calibration.is_some()),
         ("--agreement", options.agreement.is_some()),
+        ("--no-equalize", !options.equalize),
+        ("--range", options.grid.range != RangeMethod::default()),
+        ("--per-tensor", !options.grid.per_channel),
+        ("--round-to-nearest", !options.reconstruct.weights),
+        ("--no-bias-correction", !options.reconstruct.biases),
     ];
     if let Some((option, _)) = given.into_iter().find(|(_, given)| *given) {
         return Err(ConvertError::HasItAlready { option });
     }
+    let PictureOptions {
+        normalize,
+        resize,
+        filter,
+    } = options.pictures;
+    if normalize.is_none() && (resize.is_some() || filter.is_some()) {
+        return Err(ConvertError::NeedsNormalize);
+    }
     let classes = model.tensors.last().map_or(0, |output| output.elems());
     model.labels = read_labels(options, classes)?;
-    if options.pictures.normalize.is_some()
+    if normalize.is_some()
         && let (Some(input), Some(&scale)) = (model.tensors.first(), model.tensor_scale.first())
     {
         let codes = Quantization {

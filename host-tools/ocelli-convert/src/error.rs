@@ -424,6 +424,11 @@ pub enum ConvertError {
         "a network that is not int8 yet needs --calib, a folder of some dozens of images like those it will see"
     )]
     NeedsCalibration,
+    /// Photos for codes whose meaning nobody said.
+    #[error(
+        "--resize and --filter need --normalize: an int8 file does not say what pixel values become"
+    )]
+    NeedsNormalize,
     /// An option that the file leaves no room for.
     #[error("the file has this already: leave out {option}")]
     HasItAlready {

@@ -126,11 +126,6 @@ impl Grid {
         Grid { tensors, weights }
     }
 
-    /// Codes chosen elsewhere: of all tensors, and for each node the steps of its weights, if it has any.
-    pub fn given(tensors: Vec<Quantization>, weights: Vec<Option<Vec<f32>>>) -> Self {
-        Grid { tensors, weights }
-    }
-
     /// The codes that a file prescribes, by the names of tensors and nodes.
     ///
     /// Tensors that ops only move codes to may be left out, and softmaxes' outputs.

@@ -77,20 +77,6 @@ impl Network {
             }
         })
     }
-
-    /// Rows, columns and channels of the input.
-    pub fn input(&self) -> [usize; 3] {
-        match self {
-            Network::Float(graph) => {
-                let shape = graph.input_shape();
-                [shape.h, shape.w, shape.c]
-            }
-            Network::Int8(model) => match model.tensors.first() {
-                Some(tensor) => [tensor.h, tensor.w, tensor.c],
-                None => [0; 3],
-            },
-        }
-    }
 }
 
 /// The kinds of files that are told apart.

@@ -305,7 +305,7 @@ impl Quantizer<'_> {
     }
 }
 
-/// The code of a weight: symmetric, so that no product of two weights with one input differs in magnitude by sign.
+/// The code of a weight, -127 to 127: -128 has no counterpart above zero.
 pub(crate) fn weight_code(weight: f32, step: f32) -> i8 {
     let code = (f64::from(weight) / f64::from(step)).round();
     code.clamp(-127.0, 127.0) as i8

@@ -40,14 +40,30 @@ fn what_a_tflite_file_has_already_is_refused_beside_it() {
         ["--arch", "mobilenet_v2"],
         ["--calib", "photos"],
         ["--input", "96"],
+        ["--range", "minmax"],
+        ["--per-tensor", ""],
+        ["--no-equalize", ""],
+        ["--round-to-nearest", ""],
+        ["--no-bias-correction", ""],
     ] {
-        let error = desk.error(&["convert", &source, "-o", "k.ocl", option[0], option[1]]);
+        let mut args = vec!["convert", &source, "-o", "k.ocl", option[0]];
+        args.extend(option.get(1).filter(|value| !value.is_empty()));
+        let error = desk.error(&args);
         assert!(
             error.contains(&format!("leave out {}", option[0])),
             "{error}"
         );
         assert!(!desk.path("k.ocl").exists());
     }
+}
+
+#[test]
+fn photos_for_codes_without_a_meaning_are_refused() {
+    let desk = Desk::new();
+    let source = tflite("keyword_spotting.tflite");
+    let error = desk.error(&["convert", &source, "-o", "k.ocl", "--resize", "32"]);
+    assert!(error.contains("need --normalize"), "{error}");
+    assert!(!desk.path("k.ocl").exists());
 }
 
 #[test]

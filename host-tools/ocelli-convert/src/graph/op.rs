@@ -266,6 +266,29 @@ pub enum Op {
 }
 
 impl Op {
+    /// A convolution; of the only pixel there is, a dense layer, which is how a classifier may be spelled.
+    pub(crate) fn convolution(
+        input: Shape,
+        window: Window,
+        weights: Vec<f32>,
+        bias: Vec<f32>,
+        clamp: Clamp,
+    ) -> Self {
+        if window == Window::POINT && (input.h, input.w) == (1, 1) {
+            return Op::Dense {
+                weights,
+                bias,
+                clamp,
+            };
+        }
+        Op::Conv2d {
+            window,
+            weights,
+            bias,
+            clamp,
+        }
+    }
+
     /// The op's name in reports and errors.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -70,23 +70,7 @@ impl<'m, 'f> Importer<'m, 'f> {
                     turned.extend(filter.iter().skip(tap).step_by(taps));
                 }
             }
-            let is_dense = window == Window::POINT && (shape.h, shape.w) == (1, 1);
-            let weights = turned;
-            if is_dense {
-                // A classifier may be spelled as the convolution of a single pixel.
-                Op::Dense {
-                    weights,
-                    bias,
-                    clamp,
-                }
-            } else {
-                Op::Conv2d {
-                    window,
-                    weights,
-                    bias,
-                    clamp,
-                }
-            }
+            Op::convolution(shape, window, turned, bias, clamp)
         };
         let (made, name) = self.push(op, &[id], "")?;
         self.fix_weights(name, array, 0, out_channels)?;

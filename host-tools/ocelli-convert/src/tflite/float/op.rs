@@ -81,21 +81,8 @@ impl Importer<'_> {
         let bias = self.bias(operator, count)?;
         let clamp = operator.fused(3)?;
         let weights = weights.values;
-        // A dense layer may be spelled as the convolution of a single pixel: a classifier may be spelled so.
-        let op = if filter == [1, 1] && input.shape[..2] == [1, 1] {
-            Op::Dense {
-                weights,
-                bias,
-                clamp,
-            }
-        } else {
-            Op::Conv2d {
-                window,
-                weights,
-                bias,
-                clamp,
-            }
-        };
+        let [in_h, in_w, in_c] = input.shape;
+        let op = Op::convolution(Shape::new(in_h, in_w, in_c), window, weights, bias, clamp);
         self.push(name, op, &[input.id])
     }
 
