@@ -50,13 +50,15 @@ pub fn fate_within(buffer: &ImageBuffer, arena: usize, products: u64) -> Fate {
     // Each step makes a row of an op or, in a global pooling, adds one.
     let rows: usize = (0..image.tensor_count()).map(|at| image.tensor(at).h).sum();
     let mut bound = 2 * rows;
-    let row = vec![7; image.input().row_elems()];
+    let row = vec![7i8; image.input().row_elems()];
     loop {
         match session.step(&mut ()) {
             Step::Done => return Fate::Ran,
             Step::Ran(_) => bound = bound.checked_sub(1).expect("bounded steps"),
             Step::NeedsRow(_) => {
-                session.push_codes(&row, &mut ()).expect("a needed row");
+                session
+                    .push_row(row.as_slice(), &mut ())
+                    .expect("a needed row");
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The executor against the references: random networks under random plans, every tensor equal, however rows come.
 
-use ocelli::{Crc32, Image, InputError, KernelTable, OpDigests, Session, Step, arena_bytes};
+use ocelli::{
+    Crc32, Image, InputError, KernelTable, OpDigests, Progress, Session, Step, arena_bytes,
+};
 use ocelli_image::{ImageBuffer, Model, PreprocessRecord};
 use ocelli_tests::memory::{Arena, Rows};
 use ocelli_tests::network::Network;
@@ -160,20 +162,17 @@ fn rows_that_come_one_by_one_give_the_same_tensors() {
         let mut arena = arena(&image);
         let mut session = session(&image, &mut arena);
         let mut rows = case.rows();
-        let mut last = Step::NeedsRow(0);
+        let mut last = Progress::NeedsRow(0);
         for (r, row) in case.input_rows().enumerate() {
-            if last != Step::Done {
-                assert_eq!(last, Step::NeedsRow(r));
+            if last != Progress::Done {
+                assert_eq!(last, Progress::NeedsRow(r));
             }
-            last = session.push_codes(row, &mut rows).expect("a row");
+            last = session.push_row(row, &mut rows).expect("a row");
         }
-        assert_eq!(last, Step::Done);
+        assert_eq!(last, Progress::Done);
         case.check(&session, &rows);
         let row = case.input_rows().next().expect("a row");
-        assert_eq!(
-            session.push_codes(row, &mut rows),
-            Err(InputError::NotNeeded)
-        );
+        assert_eq!(session.push_row(row, &mut rows), Err(InputError::NotNeeded));
         case.check(&session, &rows);
     });
 }
@@ -198,7 +197,7 @@ fn single_steps_give_the_same_tensors_and_are_as_many_as_the_rows_at_most() {
                     assert_eq!(session.step(&mut rows), Step::NeedsRow(needed));
                     let (r, row) = input.next().expect("not more rows than the input has");
                     assert_eq!(needed, r);
-                    session.push_codes(row, &mut rows).expect("a needed row");
+                    session.push_row(row, &mut rows).expect("a needed row");
                 }
                 Step::Done => break,
             }
@@ -227,7 +226,7 @@ fn a_session_can_be_used_again_also_after_a_run_that_was_left_in_the_middle() {
             let garbage = Map::random(case.tensors[0].shape(), random);
             let rows = random.below(garbage.h + 1);
             for row in garbage.codes.chunks(garbage.row_elems()).take(rows) {
-                session.push_codes(row, &mut ()).expect("a row");
+                session.push_row(row, &mut ()).expect("a row");
             }
             for _ in 0..random.below(4) {
                 session.step(&mut ());
@@ -236,8 +235,8 @@ fn a_session_can_be_used_again_also_after_a_run_that_was_left_in_the_middle() {
                 session.reset();
                 // There are outputs that are made of padding alone.
                 let first = match plan::rows_read(&case.model)[0] {
-                    0 => Step::Done,
-                    _ => Step::NeedsRow(0),
+                    0 => Progress::Done,
+                    _ => Progress::NeedsRow(0),
                 };
                 assert_eq!(session.advance(&mut ()), first);
             }
@@ -268,15 +267,15 @@ fn an_input_of_the_wrong_size_is_refused_and_changes_nothing() {
             for wrong in [&row[1..], &long] {
                 let got = wrong.len();
                 assert_eq!(
-                    session.push_codes(wrong, &mut rows),
+                    session.push_row(wrong, &mut rows),
                     Err(InputError::Length { needed, got })
                 );
             }
             assert_eq!(
-                session.push_pixels(&vec![0; needed], &mut rows),
+                session.push_row(vec![0u8; needed].as_slice(), &mut rows),
                 Err(InputError::NoPreprocess)
             );
-            session.push_codes(row, &mut rows).expect("a row");
+            session.push_row(row, &mut rows).expect("a row");
         }
         case.check(&session, &rows);
         let (needed, got) = (case.input().len(), case.input().len() + 1);

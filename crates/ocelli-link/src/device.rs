@@ -2,7 +2,7 @@
 
 use ocelli::learn::{EmbeddingScale, embedding_scale};
 use ocelli::{
-    Image, InputError, KernelTable, LoadError, OpDigests, Session, Step, arena_bytes, backend,
+    Image, InputError, KernelTable, LoadError, OpDigests, Progress, Session, arena_bytes, backend,
 };
 use zerocopy::FromBytes;
 
@@ -159,20 +159,20 @@ impl<'a> Running<'a> {
                 self.digests_wanted = digests;
                 self.seeing = Seeing::Rows;
                 let mut observer = self.digests_wanted.then_some(&mut self.digests);
-                let step = self.session.advance(&mut observer);
-                self.tell(step, reply);
+                let progress = self.session.advance(&mut observer);
+                self.tell(progress, reply);
             }
             Request::Row { pixels } => {
                 self.expect_rows()?;
                 let mut observer = self.digests_wanted.then_some(&mut self.digests);
-                let step = self.session.push_pixels(pixels, &mut observer)?;
-                self.tell(step, reply);
+                let progress = self.session.push_row(pixels, &mut observer)?;
+                self.tell(progress, reply);
             }
             Request::Codes { codes } => {
                 self.expect_rows()?;
                 let mut observer = self.digests_wanted.then_some(&mut self.digests);
-                let step = self.session.push_codes(codes.0, &mut observer)?;
-                self.tell(step, reply);
+                let progress = self.session.push_row(codes.0, &mut observer)?;
+                self.tell(progress, reply);
             }
             Request::Collect { samples, classes } => {
                 self.embedding_scale.ok_or(Refusal::NoEmbedding)?;
@@ -221,8 +221,8 @@ impl<'a> Running<'a> {
     }
 
     /// The final reply to a row: the next one, or the scores.
-    fn tell(&mut self, step: Step, reply: &mut impl FnMut(&Reply<'_>)) {
-        if let Step::NeedsRow(row) = step {
+    fn tell(&mut self, progress: Progress, reply: &mut impl FnMut(&Reply<'_>)) {
+        if let Progress::NeedsRow(row) = progress {
             reply(&Reply::NeedsRow { row: saturate(row) });
             return;
         }

@@ -63,7 +63,7 @@ fn a_picture_is_scored_as_a_session_scores_it_with_a_digest_of_every_op() {
     }
     for row in 0..ROWS {
         session
-            .push_pixels(&pixels(1, row), &mut Watch(&mut watch))
+            .push_row(pixels(1, row).as_slice(), &mut Watch(&mut watch))
             .unwrap();
     }
     let scores = session.output().to_vec();

@@ -2,7 +2,7 @@
 
 use ocelli_image::Crc32;
 
-use crate::session::Observer;
+use crate::observer::Observer;
 
 /// A CRC-32 per op over its whole output in row order, which does not depend on the plan.
 pub struct OpDigests<'m> {

@@ -20,18 +20,22 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod camera;
 mod digest;
 mod error;
 mod families;
 #[cfg(feature = "learn")]
 pub mod learn;
+mod observer;
 mod rings;
 mod session;
 
 pub use digest::OpDigests;
 pub use error::{InputError, LoadError};
 pub use families::{Family, KernelTable, OpContext, OpIo};
+pub use observer::Observer;
 pub use ocelli_image::{Crc32, Image, OpKind, ParseError, Tensor};
+pub use ocelli_kernels as kernels;
 pub use ocelli_kernels::{ShapeError, backend};
 pub use rings::input_rows;
-pub use session::{Observer, Session, Step, arena_bytes};
+pub use session::{InputRow, Progress, Session, Step, arena_bytes};

@@ -9,6 +9,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::error::{InputError, LoadError};
 use crate::families::{KernelTable, OpContext, OpIo, shape};
+use crate::observer::Observer;
 use crate::rings::{input_rows, rows_at_once, spans};
 
 /// What [`Session::step`] did.
@@ -22,30 +23,34 @@ pub enum Step {
     Done,
 }
 
-/// Looks at every row that is made, in row order for each op.
-pub trait Observer {
-    /// Op `op` has made adjoining rows of its output, from `first_row` on.
-    fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]);
+/// What a session waits for when it has run as far as it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Progress {
+    /// The input row with this number.
+    NeedsRow(usize),
+    /// Nothing: the output is there.
+    Done,
 }
 
-/// Looks at nothing.
-impl Observer for () {
-    fn rows(&mut self, _op: usize, _first_row: usize, _rows: &[i8]) {}
+/// A row of a network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputRow<'r> {
+    /// Red, green and blue of each pixel, a byte each; the model says which codes they are.
+    Pixels(&'r [u8]),
+    /// Codes.
+    Codes(&'r [i8]),
 }
 
-/// Looks through another's eyes.
-impl<O: Observer> Observer for &mut O {
-    fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]) {
-        (**self).rows(op, first_row, rows);
+impl<'r> From<&'r [u8]> for InputRow<'r> {
+    fn from(pixels: &'r [u8]) -> Self {
+        InputRow::Pixels(pixels)
     }
 }
 
-/// Looks if there is somebody to look.
-impl<O: Observer> Observer for Option<O> {
-    fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]) {
-        if let Some(observer) = self {
-            observer.rows(op, first_row, rows);
-        }
+impl<'r> From<&'r [i8]> for InputRow<'r> {
+    fn from(codes: &'r [i8]) -> Self {
+        InputRow::Codes(codes)
     }
 }
 
@@ -182,49 +187,82 @@ impl<'a> Session<'a> {
     }
 
     /// Runs until a row is needed or the output is there.
-    pub fn advance(&mut self, observer: &mut impl Observer) -> Step {
+    pub fn advance(&mut self, observer: &mut impl Observer) -> Progress {
         loop {
             match self.step(observer) {
                 Step::Ran(_) => {}
-                stopped => return stopped,
+                Step::NeedsRow(row) => return Progress::NeedsRow(row),
+                Step::Done => return Progress::Done,
             }
         }
     }
 
-    /// Takes one row of pixels (red, green, blue, a byte each) and runs as far as it goes.
+    /// Takes the next row of the input, from top to bottom, and runs as far as it goes.
+    ///
+    /// With the last row that the network reads, the output is there. Bytes are pixels, signed bytes are codes.
     ///
     /// # Errors
     /// [`InputError`]; nothing has changed then.
-    pub fn push_pixels(
+    ///
+    /// # Example
+    /// ```
+    /// # use ocelli_image::{Body, Factor, Model, ModelOp, Tensor, WeightPacking};
+    /// # let tensor = |h, w, offset, rows_held| Tensor { h, w, c: 1, zero_point: 0, offset, rows_held };
+    /// # let model = Model {
+    /// #     arena_bytes: 32,
+    /// #     tensors: vec![tensor(2, 2, 0, 1), tensor(1, 1, 16, 1)],
+    /// #     ops: vec![ModelOp {
+    /// #         body: Body::GlobalAveragePool { bias: 0, factor: Factor { multiplier: 1 << 30, shift: -1 }, clamp: [-128, 127] },
+    /// #         inputs: [0, 0],
+    /// #         weight_packing: WeightPacking::Canonical,
+    /// #         rows_per_step: 1,
+    /// #         scratch: (20, 4),
+    /// #     }],
+    /// #     segments: vec![1],
+    /// #     head: None,
+    /// #     preprocess: None,
+    /// #     labels: vec![],
+    /// #     names: vec![],
+    /// #     tensor_scale: vec![],
+    /// # };
+    /// # let buffer = model.encode()?;
+    /// # let mut memory = [0u128; 4];
+    /// # let arena = zerocopy::IntoBytes::as_mut_bytes(&mut memory);
+    /// use ocelli::{Image, KernelTable, Progress, Session};
+    ///
+    /// let image = Image::parse(buffer.bytes())?; // the mean of 2 x 2 codes
+    /// let kernels = KernelTable::all();
+    /// let mut session = Session::new(&image, arena, &kernels)?;
+    /// let rows: [&[i8]; 2] = [&[10, 20], &[30, 40]];
+    /// assert_eq!(session.push_row(rows[0], &mut ())?, Progress::NeedsRow(1));
+    /// assert_eq!(session.push_row(rows[1], &mut ())?, Progress::Done);
+    /// assert_eq!(session.output(), [25]);
+    /// # Ok::<(), Box<dyn core::error::Error>>(())
+    /// ```
+    pub fn push_row<'r>(
         &mut self,
-        row: &[u8],
+        row: impl Into<InputRow<'r>>,
         observer: &mut impl Observer,
-    ) -> Result<Step, InputError> {
+    ) -> Result<Progress, InputError> {
         let image = self.image;
-        let preprocess = image.preprocess().ok_or(InputError::NoPreprocess)?;
-        self.push(row.len(), observer, |place| {
-            for (codes, pixel) in place.chunks_exact_mut(3).zip(row.chunks_exact(3)) {
-                for ((code, &value), table) in codes.iter_mut().zip(pixel).zip(&preprocess.table) {
-                    *code = table.get(usize::from(value)).copied().unwrap_or(0);
+        match row.into() {
+            InputRow::Codes(row) => self.push(row.len(), observer, |place| {
+                for (place, &code) in place.iter_mut().zip(row) {
+                    *place = code;
                 }
+            }),
+            InputRow::Pixels(row) => {
+                let preprocess = image.preprocess().ok_or(InputError::NoPreprocess)?;
+                self.push(row.len(), observer, |place| {
+                    for (codes, pixel) in place.chunks_exact_mut(3).zip(row.chunks_exact(3)) {
+                        let values = pixel.iter().zip(&preprocess.table);
+                        for (code, (&value, table)) in codes.iter_mut().zip(values) {
+                            *code = table.get(usize::from(value)).copied().unwrap_or(0);
+                        }
+                    }
+                })
             }
-        })
-    }
-
-    /// Takes one row of codes and runs as far as it goes.
-    ///
-    /// # Errors
-    /// [`InputError`]; nothing has changed then.
-    pub fn push_codes(
-        &mut self,
-        row: &[i8],
-        observer: &mut impl Observer,
-    ) -> Result<Step, InputError> {
-        self.push(row.len(), observer, |place| {
-            for (place, &code) in place.iter_mut().zip(row) {
-                *place = code;
-            }
-        })
+        }
     }
 
     /// Runs the network on a whole image of pixels, `[h, w, 3]`.
@@ -237,7 +275,7 @@ impl<'a> Session<'a> {
         observer: &mut impl Observer,
     ) -> Result<(), InputError> {
         self.image.preprocess().ok_or(InputError::NoPreprocess)?;
-        self.whole(pixels, |session, row| session.push_pixels(row, observer))
+        self.whole(pixels, |session, row| session.push_row(row, observer))
     }
 
     /// Runs the network on a whole input of codes, `[h, w, c]`.
@@ -249,15 +287,15 @@ impl<'a> Session<'a> {
         codes: &[i8],
         observer: &mut impl Observer,
     ) -> Result<(), InputError> {
-        self.whole(codes, |session, row| session.push_codes(row, observer))
+        self.whole(codes, |session, row| session.push_row(row, observer))
     }
 
-    /// The network's output; meaningful after [`Step::Done`].
+    /// The network's output; meaningful after [`Progress::Done`].
     pub fn output(&self) -> &[i8] {
         self.tensor(self.image.op_count())
     }
 
-    /// What the classifier reads; empty if the model has no classifier. Meaningful after [`Step::Done`].
+    /// What the classifier reads; empty if the model has no classifier. Meaningful after [`Progress::Done`].
     pub fn embedding(&self) -> &[i8] {
         let head = self.image.head().and_then(|head| self.image.op(head));
         head.map_or(&[], |head| self.tensor(head.inputs[0]))
@@ -277,7 +315,7 @@ impl<'a> Session<'a> {
     fn whole<T>(
         &mut self,
         input: &[T],
-        mut push: impl FnMut(&mut Self, &[T]) -> Result<Step, InputError>,
+        mut push: impl FnMut(&mut Self, &[T]) -> Result<Progress, InputError>,
     ) -> Result<(), InputError> {
         let tensor = self.image.input();
         if input.len() != tensor.elems() {
@@ -298,7 +336,7 @@ impl<'a> Session<'a> {
         elems: usize,
         observer: &mut impl Observer,
         write: impl FnOnce(&mut [i8]),
-    ) -> Result<Step, InputError> {
+    ) -> Result<Progress, InputError> {
         let input = self.image.input();
         if elems != input.row_elems() {
             return Err(InputError::Length {
@@ -310,12 +348,12 @@ impl<'a> Session<'a> {
             return Err(InputError::NotNeeded);
         }
         match self.advance(observer) {
-            Step::NeedsRow(row) => {
+            Progress::NeedsRow(row) => {
                 let [place, _] = spans(&input, &(row..row + 1));
                 write(self.arena.get_mut(place).unwrap_or(&mut []));
             }
             // Rows that no op reads: a stride may leave some over at the bottom.
-            Step::Done | Step::Ran(_) => {}
+            Progress::Done => {}
         }
         self.rows_fed += 1;
         Ok(self.advance(observer))

@@ -70,7 +70,7 @@ fn main() -> ! {
     roi_begin();
     let before = timer.ticks();
     for _ in 0..image.input().h {
-        let _ = session.push_codes(row, &mut ());
+        let _ = session.push_row(row, &mut ());
     }
     let ticks = timer.ticks() - before;
     roi_end();

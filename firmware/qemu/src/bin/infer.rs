@@ -32,7 +32,7 @@ fn main() -> ! {
         exit(NO_SESSION);
     };
     for _ in 0..image.input().h {
-        let _ = session.push_codes(row, &mut ());
+        let _ = session.push_row(row, &mut ());
     }
     let Some((class, code)) = session.top() else {
         exit(NO_OUTPUT);
