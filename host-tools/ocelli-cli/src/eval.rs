@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use ocelli_convert::dataset::ImageFolder;
 use serde::Serialize;
 
+use crate::camera;
 use crate::console::Console;
 use crate::metrics::{Confusion, Metrics};
 use crate::model::ModelFile;
@@ -25,6 +26,8 @@ pub struct Args {
     /// The folder of classes
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    #[command(flatten)]
+    camera: camera::Args,
 }
 
 #[derive(Serialize)]
@@ -64,7 +67,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         .collect();
     let photos: Vec<&PathBuf> = folder.samples.iter().map(|sample| &sample.path).collect();
     let bar = console.bar(photos.len(), "classifying");
-    let predicted = model.run_photos(&photos, &bar, |session| session.top())?;
+    let predicted = model.run_photos(&photos, args.camera, &bar, |session| session.top())?;
     let mut confusion = Confusion::new(&folder.classes);
     for (sample, top) in folder.samples.iter().zip(predicted) {
         let class = top.and_then(|(class, _)| class_of_label.get(class).copied().flatten());

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod arch;
+mod camera;
 mod console;
 mod convert;
 mod eval;

@@ -11,6 +11,7 @@ use ocelli_convert::preprocess::{Preprocess, load_image};
 use ocelli_image::ImageBuffer;
 use rayon::prelude::*;
 
+use crate::camera;
 use crate::inspect::shape;
 
 /// Every kernel: the host lacks none.
@@ -115,10 +116,11 @@ impl Model<'_> {
         Ok(bytes.into_iter().map(u8::cast_signed).collect())
     }
 
-    /// Runs photos on all cores and gives back what `f` sees in the session after each, in their order.
+    /// Runs photos, or frames of a camera, on all cores and gives back what `f` sees in the session after each, in their order.
     pub fn run_photos<P, T>(
         &self,
         photos: &[P],
+        camera: camera::Args,
         bar: &ProgressBar,
         f: impl Fn(&Session<'_>) -> T + Sync,
     ) -> Result<Vec<T>>
@@ -128,11 +130,16 @@ impl Model<'_> {
     {
         let preprocess = self.preprocess()?;
         let one = |session: &mut Session<'_>, photo: &Path| {
-            let pixels = preprocess.pixels(&load_image(photo)?);
-            let pixels = pixels.with_context(|| photo.display().to_string())?;
-            session
-                .run_pixels(&pixels, &mut ())
-                .map_err(|error| self.input_error(error))?;
+            let picture = load_image(photo)?;
+            let named = || photo.display().to_string();
+            if let Some(camera) = camera.camera {
+                camera.run(&picture, session).with_context(named)?;
+            } else {
+                let pixels = preprocess.pixels(&picture).with_context(named)?;
+                session
+                    .run_pixels(&pixels, &mut ())
+                    .map_err(|error| self.input_error(error))?;
+            }
             bar.inc(1);
             Ok(f(session))
         };

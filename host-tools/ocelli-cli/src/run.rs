@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::camera;
 use crate::console::Console;
 use crate::file;
 use crate::model::{Model, ModelFile};
@@ -30,6 +31,8 @@ pub struct Args {
     /// Photos to classify
     #[arg(value_name = "IMAGE", required_unless_present = "raw_input")]
     images: Vec<PathBuf>,
+    #[command(flatten)]
+    camera: camera::Args,
     /// How many classes to show for each image
     #[arg(long, value_name = "K", default_value = "5", value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
@@ -38,7 +41,7 @@ pub struct Args {
         long,
         value_name = "FILE",
         requires = "raw_output",
-        conflicts_with = "images"
+        conflicts_with_all = ["images", "camera"]
     )]
     raw_input: Option<PathBuf>,
     /// Where the output's codes go
@@ -79,7 +82,9 @@ struct Class {
 fn classify(model: &Model<'_>, args: &Args, console: &Console) -> Result<Classified> {
     let labels: Vec<&str> = model.image.labels().collect();
     let bar = console.bar(args.images.len(), "classifying");
-    let outputs = model.run_photos(&args.images, &bar, |session| session.output().to_vec())?;
+    let outputs = model.run_photos(&args.images, args.camera, &bar, |session| {
+        session.output().to_vec()
+    })?;
     let results = args.images.iter().zip(outputs).map(|(image, codes)| {
         let probabilities = model.probabilities(&codes);
         let mut top: Vec<Class> = codes

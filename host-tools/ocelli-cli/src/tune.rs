@@ -12,6 +12,7 @@ use ocelli_convert::dataset::ImageFolder;
 use ocelli_image::ImageBuffer;
 use serde::Serialize;
 
+use crate::camera;
 use crate::console::Console;
 use crate::file;
 use crate::metrics::{Confusion, Metrics};
@@ -37,6 +38,8 @@ pub struct Args {
     /// The model image to write
     #[arg(short, long, value_name = "T.ocl")]
     output: PathBuf,
+    #[command(flatten)]
+    camera: camera::Args,
     /// The most passes over the images
     #[arg(long, value_name = "N", default_value_t = TrainConfig::default().epochs)]
     epochs: u32,
@@ -138,7 +141,9 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
 
     let photos: Vec<&PathBuf> = folder.samples.iter().map(|sample| &sample.path).collect();
     let bar = console.bar(photos.len(), "looking at the images");
-    let embeddings = model.run_photos(&photos, &bar, |session| session.embedding().to_vec())?;
+    let embeddings = model.run_photos(&photos, args.camera, &bar, |session| {
+        session.embedding().to_vec()
+    })?;
     let embeddings = embeddings.concat();
     let labels = folder
         .samples

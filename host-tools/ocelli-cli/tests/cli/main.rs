@@ -1,6 +1,7 @@
 //! The program as users meet it: its words, its files and its exit codes.
 
 mod arch;
+mod camera;
 mod convert;
 mod eval;
 mod inspect;
