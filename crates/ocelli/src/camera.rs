@@ -109,11 +109,19 @@ impl Crop {
 
 /// `side * part / whole`, rounded down, but one at least.
 const fn scaled(side: usize, part: usize, whole: usize) -> usize {
-    let product = (side as u64).saturating_mul(part as u64);
-    match product.checked_div(whole as u64) {
+    // Two sides multiplied fit into 32 bits. (A division of 64 bits would link a routine that can panic.)
+    let product = bounded(side) * bounded(part);
+    match product.checked_div(bounded(whole)) {
         Some(0) | None => 1,
-        Some(scaled) if scaled > MAX_SIDE as u64 => MAX_SIDE,
         Some(scaled) => scaled as usize,
+    }
+}
+
+const fn bounded(side: usize) -> u32 {
+    if side < MAX_SIDE {
+        side as u32
+    } else {
+        MAX_SIDE as u32
     }
 }
 
@@ -399,11 +407,14 @@ impl<'m> Camera<'m> {
         }
         let columns = crop.left..crop.left + crop.w;
         // One value or three of each pixel count.
-        if output.c == 1 {
-            self.add(columns.map(|x| [format.luma(row, x), 0, 0]), at == crop.top);
-        } else {
-            self.add(columns.map(|x| format.rgb(row, x)), at == crop.top);
-        }
+        let pixels = columns.map(|x| {
+            if output.c == 1 {
+                [format.luma(row, x), 0, 0]
+            } else {
+                format.rgb(row, x)
+            }
+        });
+        self.add(pixels, at == crop.top);
         Ok(())
     }
 
@@ -466,10 +477,11 @@ impl<'m> Camera<'m> {
             Down::Average { area, ready } => {
                 let share = area.take();
                 let unit = self.unit;
-                let places = self.sums.chunks_exact_mut(c);
-                let mut places = places.zip(self.pixels.chunks_exact_mut(c));
+                // Not zipped: that would divide by the length of chunks, and a division can panic.
+                let mut sums = self.sums.chunks_exact_mut(c);
+                let mut places = self.pixels.chunks_exact_mut(c);
                 self.columns.resize(pixels, |values| {
-                    let Some((sums, pixel)) = places.next() else {
+                    let (Some(sums), Some(pixel)) = (sums.next(), places.next()) else {
                         return;
                     };
                     for ((sum, pixel), value) in sums.iter_mut().zip(pixel).zip(values) {
