@@ -148,6 +148,9 @@ fn part_of_frame(text: &str) -> Option<Crop> {
 
 #[cfg(test)]
 mod tests {
+    use ocelli::kernels::Shape;
+    use ocelli_convert::preprocess::load_image;
+
     use super::*;
 
     #[test]
@@ -184,6 +187,99 @@ mod tests {
         ] {
             let error = wrong.parse::<Setup>().expect_err("no camera");
             assert!(error.contains("rgb565[:little|big]"), "{error}");
+        }
+    }
+
+    /// A real photo's pixels as the network sees them through a camera.
+    fn see(picture: &RgbImage, params: CameraParams) -> Vec<u8> {
+        let mut buffer = vec![0; params.buffer_words()];
+        let mut camera = Camera::new(params, &mut buffer).expect("sound sizes");
+        let mut seen = Vec::new();
+        for row in frame::rows(picture, params.format) {
+            camera.push_row(&row).expect("a needed row");
+            while let Some(pixels) = camera.next_row() {
+                seen.extend_from_slice(pixels);
+            }
+        }
+        seen
+    }
+
+    /// The mean over the area of each output pixel, in floats, of the photo itself.
+    fn areas(picture: &RgbImage, crop: Crop, side: usize) -> Vec<f64> {
+        let scale = [crop.h, crop.w].map(|from| from as f64 / side as f64);
+        let overlap = |at: usize, sample: usize, scale: f64| {
+            let end = f64::min((at + 1) as f64 * scale, (sample + 1) as f64);
+            (end - f64::max(at as f64 * scale, sample as f64)).max(0.0)
+        };
+        let mut values = Vec::new();
+        for y in 0..side {
+            for x in 0..side {
+                let mut sum = [0.0; 3];
+                for r in (y as f64 * scale[0]) as usize
+                    ..crop.h.min(((y + 1) as f64 * scale[0]) as usize + 1)
+                {
+                    for k in (x as f64 * scale[1]) as usize
+                        ..crop.w.min(((x + 1) as f64 * scale[1]) as usize + 1)
+                    {
+                        let weight = overlap(y, r, scale[0]) * overlap(x, k, scale[1]);
+                        let pixel =
+                            picture.get_pixel((crop.left + k) as u32, (crop.top + r) as u32);
+                        for (sum, value) in sum.iter_mut().zip(pixel.0) {
+                            *sum += weight * f64::from(value);
+                        }
+                    }
+                }
+                values.extend(sum.map(|sum| sum / (scale[0] * scale[1])));
+            }
+        }
+        values
+    }
+
+    #[test]
+    fn real_photos_come_through_every_format_as_the_means_of_their_areas() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/assets/photos");
+        let side = 96;
+        for name in ["astronaut.png", "chelsea.png", "coffee.png"] {
+            let picture = load_image(format!("{folder}/{name}")).expect("cargo xtask fetch");
+            let (w, h) = picture.dimensions();
+            let frame = [h as usize, w as usize - w as usize % 2];
+            let crop = Crop::central(frame, [1, 1]);
+            let expected = areas(&picture, crop, side);
+            // The most that values differ by in the mean, as colours are rounded and chroma is halved.
+            for (spelling, most) in [
+                ("rgb888", 0.26),
+                ("rgb565:big", 1.0),
+                ("rgb565:little", 1.0),
+                ("yuyv:full", 0.5),
+                ("yuyv:limited", 0.5),
+                ("uyvy:full", 0.5),
+                ("uyvy:limited", 0.5),
+            ] {
+                let setup: Setup = spelling.parse().expect("a camera");
+                let params = CameraParams {
+                    format: setup.format,
+                    h: frame[0],
+                    w: if setup.format.is_paired() {
+                        frame[1]
+                    } else {
+                        w as usize
+                    },
+                    crop,
+                    output: Shape::new(side, side, 3),
+                };
+                let seen = see(&picture, params);
+                assert_eq!(seen.len(), expected.len());
+                let errors = seen.iter().zip(&expected);
+                let errors: Vec<f64> = errors
+                    .map(|(&seen, expected)| (f64::from(seen) - expected).abs())
+                    .collect();
+                let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+                let largest = errors.iter().copied().fold(0.0, f64::max);
+                assert!(mean < most, "{name} {spelling}: {mean}");
+                if setup.format == PixelFormat::Rgb888 {
+                    assert!(largest < 0.5 + 1e-6, "{name}: {largest}");
+                }
+            }
         }
     }
 }
