@@ -97,6 +97,17 @@ impl Network {
     /// A network of a few layers: branches, sums, and mostly a classifier.
     pub fn random(random: &mut Random) -> Network {
         let input = [random.size(1..=12), random.size(1..=12), random.size(1..=4)];
+        Network::grown(input, random)
+    }
+
+    /// The same, sometimes with many rows, a single one or a single column.
+    pub fn of_any_height(random: &mut Random) -> Network {
+        let (h, w) = (random.size(1..=12), random.size(1..=12));
+        let (h, w) = random.pick(&[(h, w), (h, w), (65, w), (33, 1), (1, 65), (h, 1), (64, 2)]);
+        Network::grown([h, w, random.size(1..=4)], random)
+    }
+
+    fn grown(input: [usize; 3], random: &mut Random) -> Network {
         let mut network = Network {
             shapes: vec![input],
             zero_points: vec![random.code()],

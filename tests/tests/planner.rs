@@ -2,11 +2,11 @@
 
 use ocelli::{Image, KernelTable, OpDigests, Session, arena_bytes};
 use ocelli_convert::PlanError;
-use ocelli_convert::plan::{PlanKind, plan, verify};
+use ocelli_convert::plan::{self, PlanKind, plan, verify};
 use ocelli_image::{Body, Model};
 use ocelli_tests::memory::Arena;
 use ocelli_tests::network::Network;
-use ocelli_tests::plan::keeps_all_rows;
+use ocelli_tests::plan::{keeps_all_rows, plan as random_plan};
 use ocelli_tests::random::cases;
 use ocelli_tests::reference::Map;
 
@@ -26,25 +26,120 @@ fn run(model: &Model, input: &[i8]) -> (Vec<u32>, Vec<i8>) {
     (digests, output)
 }
 
+/// Digests and output under a plan that may be wrong; `None` if a device refuses it.
+fn run_if_taken(model: &Model, input: &[i8]) -> Option<(Vec<u32>, Vec<i8>)> {
+    let buffer = model.encode().ok()?;
+    let image: Image<'_> = buffer.parse().ok()?;
+    let mut arena = Arena::new(arena_bytes(&image));
+    let taken = Session::new(&image, arena.bytes(), &KERNELS).is_ok();
+    taken.then(|| run(model, input))
+}
+
+fn planned(network: &Network, kind: PlanKind) -> Model {
+    plan(network.model(), kind).expect("a sound plan")
+}
+
 #[test]
-fn a_streaming_plan_changes_no_bit_and_never_needs_more_than_layers() {
-    cases(1000, |random| {
-        let network = Network::random(random);
+fn no_kind_of_plan_changes_a_bit_and_none_needs_more_than_layers() {
+    cases(500, |random| {
+        let network = Network::of_any_height(random);
         let input = Map::random(network.shapes[0], random);
-        let small = plan(network.model(), PlanKind::Small).expect("a sound plan");
-        let layers = plan(network.model(), PlanKind::Layers).expect("a sound plan");
-        assert!(keeps_all_rows(&small) && keeps_all_rows(&layers));
-        assert_eq!(run(&small, &input.codes), run(&layers, &input.codes));
+        let layers = planned(&network, PlanKind::Layers);
+        let expected = run(&layers, &input.codes);
+        let small = planned(&network, PlanKind::Small);
+        let [least, most] = [&small, &layers].map(plan::arena_bytes);
         // Packing may leave gaps of less than a word between tensors.
         let slack = 4 * small.tensors.len();
-        assert!(small.arena_bytes <= layers.arena_bytes + slack);
+        assert!(least <= most + slack);
+        let allowed = random.size(least..=most.max(least));
+        let within = planned(&network, PlanKind::Within(allowed));
+        assert!(plan::arena_bytes(&within) <= allowed);
+        let others = [PlanKind::Fast, PlanKind::Blocks].map(|kind| planned(&network, kind));
+        for model in [small, within].iter().chain(&others) {
+            assert!(keeps_all_rows(model));
+            assert!(plan::arena_bytes(model) <= most + slack);
+            assert_eq!(run(model, &input.codes), expected);
+        }
     });
+}
+
+#[test]
+fn less_memory_than_the_smallest_plan_is_refused_and_the_smallest_named() {
+    cases(50, |random| {
+        let network = Network::random(random);
+        let least = plan::arena_bytes(&planned(&network, PlanKind::Small));
+        let refused = plan(network.model(), PlanKind::Within(least - 1));
+        let bytes = least - 1;
+        assert!(
+            matches!(refused, Err(PlanError::DoesNotFit { bytes: b, least: l }) if (b, l) == (bytes, least))
+        );
+    });
+}
+
+#[test]
+fn rings_are_as_small_as_they_can_be() {
+    let mut rings = 0;
+    cases(300, |random| {
+        let network = Network::of_any_height(random);
+        let input = Map::random(network.shapes[0], random);
+        let small = planned(&network, PlanKind::Small);
+        for at in 0..small.tensors.len() {
+            let tensor = &small.tensors[at];
+            if tensor.rows_held < 2 || tensor.rows_held == tensor.h {
+                continue;
+            }
+            let mut smaller = small.clone();
+            smaller.tensors[at].rows_held -= 1;
+            let refused = verify(&smaller).is_err() || run_if_taken(&smaller, &input.codes).is_none();
+            assert!(refused, "tensor {at} could hold a row less");
+            rings += 1;
+        }
+    });
+    assert!(rings > 150, "only {rings} rings");
+}
+
+#[test]
+fn whatever_the_verifier_passes_runs_on_a_device_and_changes_no_bit() {
+    let mut overlapping = 0;
+    cases(400, |random| {
+        let network = Network::of_any_height(random);
+        let input = Map::random(network.shapes[0], random);
+        let mut model = network.model();
+        random_plan(&mut model, random);
+        let expected = run(&model, &input.codes);
+        // Things are pushed onto each other as far as they go.
+        for _ in 0..20 {
+            let mut pushed = model.clone();
+            let at = random.below(pushed.tensors.len());
+            let tensor = &mut pushed.tensors[at];
+            let nearer = tensor.offset.min(random.pick(&[1, 4, 16, tensor.w * tensor.c, usize::MAX]));
+            tensor.offset = random.size(tensor.offset - nearer..=tensor.offset);
+            if verify(&pushed).is_ok() {
+                model = pushed;
+            }
+        }
+        assert_eq!(run(&model, &input.codes), expected);
+        overlapping += usize::from(shares_bytes(&model));
+    });
+    assert!(overlapping > 100, "only {overlapping} plans with tensors on each other");
+}
+
+/// Whether an op's output lies on one of its inputs.
+fn shares_bytes(model: &Model) -> bool {
+    let held = |tensor: usize| {
+        let tensor = &model.tensors[tensor];
+        tensor.offset..tensor.offset + tensor.held_bytes()
+    };
+    model.ops.iter().enumerate().any(|(op, record)| {
+        let (a, b) = (held(record.inputs[0]), held(op + 1));
+        a.start < b.end && b.start < a.end
+    })
 }
 
 /// What a faulty planner might do to a sound plan; `None` where it cannot be done to this one.
 type Fault = fn(&mut Model) -> Option<()>;
 
-const FAULTS: [(&str, Fault); 10] = [
+const FAULTS: [(&str, Fault); 16] = [
     ("a ring is a row too small", |model| {
         let tensor = model
             .tensors
@@ -102,6 +197,45 @@ const FAULTS: [(&str, Fault); 10] = [
             Some(())
         },
     ),
+    ("a tensor lies one byte too low", |model| {
+        let tensor = model.tensors.iter_mut().find(|t| t.offset > 0)?;
+        tensor.offset -= 1;
+        Some(())
+    }),
+    ("a tensor lies one row too low", |model| {
+        let tensor = model
+            .tensors
+            .iter_mut()
+            .find(|t| t.offset >= t.row_elems() && t.h > 1)?;
+        tensor.offset -= tensor.row_elems();
+        Some(())
+    }),
+    ("two rings share bytes while both are alive", |model| {
+        let mut rings = (0..model.tensors.len()).filter(|&t| model.tensors[t].rows_held < model.tensors[t].h);
+        let [first, second] = [rings.next()?, rings.next()?];
+        model.tensors[second].offset = model.tensors[first].offset;
+        Some(())
+    }),
+    ("a step makes more rows than may overwrite its input", |model| {
+        let op = (0..model.ops.len()).find(|&op| {
+            let (a, b) = (&model.tensors[model.ops[op].inputs[0]], &model.tensors[op + 1]);
+            let share = a.offset < b.offset + b.held_bytes() && b.offset < a.offset + a.held_bytes();
+            share && a.rows_held == a.h && b.rows_held == b.h
+        })?;
+        model.ops[op].rows_per_step = model.tensors[op + 1].h;
+        Some(())
+    }),
+    ("the embedding is overwritten", |model| {
+        let head = model.head?;
+        model.tensors[head + 1].offset = model.tensors[model.ops[head].inputs[0]].offset;
+        Some(())
+    }),
+    ("two segments are run as one", |model| {
+        (model.segments.len() > 1).then_some(())?;
+        let ops = model.segments.remove(0);
+        model.segments[0] += ops;
+        Some(())
+    }),
     ("an op is in no segment", |model| {
         *model.segments.last_mut()? -= 1;
         Some(())
@@ -130,18 +264,20 @@ const FAULTS: [(&str, Fault); 10] = [
 fn the_verifier_finds_each_kind_of_planted_fault() {
     let mut tried = [0; FAULTS.len()];
     cases(300, |random| {
-        let sound = plan(Network::random(random).model(), PlanKind::Small).expect("a sound plan");
+        let network = Network::of_any_height(random);
+        let input = Map::random(network.shapes[0], random);
+        let sound = planned(&network, PlanKind::Small);
+        let expected = run(&sound, &input.codes);
         for ((name, fault), tried) in FAULTS.iter().zip(&mut tried) {
             let mut faulty = sound.clone();
             if fault(&mut faulty).is_none() || faulty == sound {
                 continue;
             }
-            // A fault that costs no row is none: rows that nothing reads may be lost.
-            let found: Result<(), PlanError> = verify(&faulty);
-            if found.is_ok() {
-                assert!(keeps_all_rows(&faulty), "not found: {name}");
-            } else {
+            if verify(&faulty).is_err() {
                 *tried += 1;
+            } else if let Some(result) = run_if_taken(&faulty, &input.codes) {
+                // A fault that costs no row is none: rows that nothing reads may be lost.
+                assert_eq!(result, expected, "not found: {name}");
             }
         }
     });

@@ -20,6 +20,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod apart;
 pub mod block;
 pub mod camera;
 mod digest;

@@ -56,15 +56,30 @@ pub(crate) fn rows_at_once(body: &Body<ChannelsRef<'_>>, input: &Tensor, rows: u
     rows.min(input.h)
 }
 
-/// The byte ranges of rows `rows` in a ring: up to its end, and from its start on.
+/// The rows of a step after `done` ones: as many as it may make, up to the last one and the end of the ring.
+pub(crate) fn step_rows(
+    done: usize,
+    total: usize,
+    rows_per_step: usize,
+    rows_held: usize,
+) -> Range<usize> {
+    let room = rows_held - done.checked_rem(rows_held).unwrap_or(0);
+    let left = total.saturating_sub(done);
+    done..done + rows_per_step.min(left).min(room)
+}
+
+/// The byte ranges of rows `rows` in a ring: up to its end, and from its start on. No rows lie nowhere, at 0.
 pub(crate) fn spans(tensor: &Tensor, rows: &Range<usize>) -> [Range<usize>; 2] {
     let row = tensor.row_elems();
     let slot = rows.start.checked_rem(tensor.rows_held).unwrap_or(0);
     let head = rows.len().min(tensor.rows_held.saturating_sub(slot));
     let tail = rows.len().saturating_sub(head).min(slot);
-    let at = |slot: usize, rows: usize| {
-        let start = tensor.offset + slot * row;
-        start..start + rows * row
+    let at = |slot: usize, rows: usize| match rows {
+        0 => 0..0,
+        _ => {
+            let start = tensor.offset + slot * row;
+            start..start + rows * row
+        }
     };
     [at(slot, head), at(0, tail)]
 }
@@ -83,9 +98,9 @@ mod tests {
             offset: 100,
             rows_held: 3,
         };
-        assert_eq!(spans(&ring, &(0..3)), [100..106, 100..100]);
-        assert_eq!(spans(&ring, &(4..6)), [102..106, 100..100]); // slots 1 and 2
+        assert_eq!(spans(&ring, &(0..3)), [100..106, 0..0]);
+        assert_eq!(spans(&ring, &(4..6)), [102..106, 0..0]); // slots 1 and 2
         assert_eq!(spans(&ring, &(5..7)), [104..106, 100..102]); // slots 2 and 0
-        assert_eq!(spans(&ring, &(7..7)), [102..102, 100..100]);
+        assert_eq!(spans(&ring, &(7..7)), [0..0, 0..0]);
     }
 }

@@ -11,7 +11,6 @@ use ocelli_convert::calibrate::RangeMethod;
 use ocelli_convert::emit_onnx::emit;
 use ocelli_convert::grid::GridOptions;
 use ocelli_convert::network::{Normalize, PictureOptions};
-use ocelli_convert::plan::PlanKind;
 use ocelli_convert::preprocess::Filter;
 use ocelli_convert::reconstruct::ReconstructOptions;
 use ocelli_convert::report::{Blame, Report, Ruin, page};
@@ -20,6 +19,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::file;
+use crate::plan::PlanArgs;
 use crate::table::Table;
 
 /// Turn a pretrained network into a model image
@@ -88,9 +88,8 @@ pub struct Args {
     /// One step for all weights of a layer, for comparison
     #[arg(long)]
     per_tensor: bool,
-    /// What memory is planned for
-    #[arg(long, value_enum, default_value_t = Plan::Small)]
-    plan: Plan,
+    #[command(flatten)]
+    plan: PlanArgs,
     /// A page with all numbers and pictures of them: noise and who is to blame for it, weights, values, memory
     #[arg(long, value_name = "R.html")]
     report: Option<PathBuf>,
@@ -119,14 +118,6 @@ enum ResizeFilter {
     Bicubic,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Plan {
-    /// The smallest arena: ops stream row by row
-    Small,
-    /// Every tensor whole, one op after another
-    Layers,
-}
-
 pub fn parse_input(text: &str) -> Result<(usize, usize), String> {
     let (h, w) = text.split_once('x').unwrap_or((text, text));
     let side = |text: &str| text.parse().ok().filter(|side| (1..=4096).contains(side));
@@ -140,10 +131,6 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     for path in written.chain([&args.output]) {
         file::check(path)?;
     }
-    let plan = match args.plan {
-        Plan::Small => PlanKind::Small,
-        Plan::Layers => PlanKind::Layers,
-    };
     let options = ConvertOptions {
         arch: args.arch.as_deref().map(Arch::parse).transpose()?,
         input: args.input,
@@ -172,7 +159,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             weights: !args.round_to_nearest,
             biases: !args.no_bias_correction,
         },
-        plan,
+        plan: args.plan.kind(),
     };
     let bars = Bars {
         console,

@@ -1,14 +1,19 @@
 //! `ocelli inspect`: what is in a model image.
 
+mod memory;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use ocelli::{Image, OpKind, Tensor, arena_bytes};
+use ocelli_convert::plan::{self, PlanKind, plan};
 use ocelli_convert::preprocess::Preprocess;
+use ocelli_image::Model as ImageModel;
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::inspect::memory::PlanPicture;
 use crate::model::{Model, ModelFile};
 use crate::table::Table;
 
@@ -19,7 +24,7 @@ use crate::table::Table;
 /// its output that are held in memory.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocelli inspect mnv2.ocl\n  ocelli inspect mnv2.ocl --json | jq .arena_bytes\n  ocelli inspect mnv2.ocl --kernels"
+    after_help = "Example:\n  ocelli inspect mnv2.ocl\n  ocelli inspect mnv2.ocl --json | jq .arena_bytes\n  ocelli inspect mnv2.ocl --plan\n  ocelli inspect mnv2.ocl --kernels"
 )]
 pub struct Args {
     /// The model image
@@ -28,6 +33,9 @@ pub struct Args {
     /// Print only the Rust expression of the kernel table that a firmware for this model links
     #[arg(long)]
     kernels: bool,
+    /// Show what memory holds over time, segment by segment, and what fills it most
+    #[arg(long, conflicts_with = "kernels")]
+    plan: bool,
 }
 
 /// Runs the command.
@@ -38,6 +46,8 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         console.print(&Kernels {
             kernels: kernel_table(&model.image),
         })
+    } else if args.plan {
+        console.print(&PlanPicture::new(&model)?)
     } else {
         console.print(&Inspection::new(&model)?)
     }
@@ -97,6 +107,11 @@ struct Inspection {
     image_bytes: usize,
     weight_bytes: usize,
     arena_bytes: usize,
+    /// The same without streaming.
+    arena_bytes_layers: usize,
+    segments: usize,
+    /// How often the plan reads the weights.
+    weight_reads: f64,
     macs: u64,
     /// The number of the op that `tune` replaces.
     head: Option<usize>,
@@ -128,6 +143,8 @@ struct OpFacts {
 impl Inspection {
     fn new(model: &Model<'_>) -> Result<Self> {
         let image = &model.image;
+        let decoded = ImageModel::decode(image);
+        let layers = plan(decoded.clone(), PlanKind::Layers).map_err(|error| model.wrong(error))?;
         let names = op_names(image);
         let mut segments = image.segments().enumerate();
         let mut segment = segments.next();
@@ -165,6 +182,9 @@ impl Inspection {
             image_bytes: image.bytes().len(),
             weight_bytes: ops.iter().map(|op| op.weight_bytes).sum(),
             arena_bytes: arena_bytes(image),
+            arena_bytes_layers: plan::arena_bytes(&layers),
+            segments: image.segment_count(),
+            weight_reads: plan::weight_reads(&decoded),
             macs: ops.iter().map(|op| op.macs).sum(),
             head: image.head(),
             ops,
@@ -234,7 +254,11 @@ impl fmt::Display for Inspection {
         writeln!(f, "output        {}", self.output)?;
         writeln!(f, "image_bytes   {}", self.image_bytes)?;
         writeln!(f, "weight_bytes  {}", self.weight_bytes)?;
-        writeln!(f, "arena_bytes   {}", self.arena_bytes)?;
+        writeln!(
+            f,
+            "arena_bytes   {} ({} segments, weights read {:.2} times; {} layer by layer)",
+            self.arena_bytes, self.segments, self.weight_reads, self.arena_bytes_layers
+        )?;
         writeln!(f, "macs          {}", self.macs)?;
         let head = self
             .head

@@ -1,4 +1,4 @@
-//! The program `ocelli`: makes model images, looks at them, runs them, scores them, teaches them new classes and compares devices.
+//! The program `ocelli`: makes model images, looks at them, plans their memory, runs them, scores them, teaches them new classes and compares devices.
 //!
 //! One file per command; each prints one report on stdout (see [`console`]) or fails with one sentence on stderr. Exit
 //! code 1 is a failure, 2 wrong usage.
@@ -13,6 +13,8 @@ mod file;
 mod inspect;
 mod metrics;
 mod model;
+mod plan;
+mod replan;
 mod run;
 mod table;
 mod tune;
@@ -45,6 +47,7 @@ enum Command {
     Arch(arch::Args),
     Convert(convert::Args),
     Inspect(inspect::Args),
+    Replan(replan::Args),
     Run(run::Args),
     Eval(eval::Args),
     Tune(tune::Args),
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Arch(args) => arch::run(args, &console),
         Command::Convert(args) => convert::run(args, &console),
         Command::Inspect(args) => inspect::run(args, &console),
+        Command::Replan(args) => replan::run(args, &console),
         Command::Run(args) => run::run(args, &console),
         Command::Eval(args) => eval::run(args, &console),
         Command::Tune(args) => tune::run(args, &console),

@@ -367,6 +367,16 @@ pub enum PlanError {
         /// The largest arena.
         limit: usize,
     },
+    /// Less memory than the network needs.
+    #[error(
+        "the smallest plan of this network needs {least} bytes, more than the {bytes} allowed: allow them, or take a smaller input or network"
+    )]
+    DoesNotFit {
+        /// The bytes allowed.
+        bytes: usize,
+        /// The fewest bytes that a plan was found for.
+        least: usize,
+    },
     /// The verifier found a read of bytes that do not hold the row meant.
     #[error(
         "the plan is wrong (a bug of the planner): op {op} reads row {row} of tensor {tensor}, which is not there"

@@ -53,6 +53,25 @@ fn people_get_a_table() {
 }
 
 #[test]
+fn memory_is_shown_over_time_beside_that_of_single_layers() {
+    let desk = Desk::new();
+    let report = desk.json(&["inspect", "m.ocl"]);
+    let picture = desk.json(&["inspect", "m.ocl", "--plan"]);
+    for field in ["arena_bytes", "arena_bytes_layers", "weight_reads"] {
+        assert_eq!(report[field], picture[field]);
+    }
+    assert!(report["arena_bytes"].as_u64() < report["arena_bytes_layers"].as_u64());
+    let segments = picture["segments"].as_array().unwrap();
+    assert_eq!(report["segments"], segments.len());
+    let holders = picture["peak"].as_array().unwrap();
+    let held = holders.iter().map(|holder| holder["bytes"].as_u64().unwrap());
+    assert_eq!(picture["peak_bytes"], held.sum::<u64>());
+    let text = desk.text(&["inspect", "m.ocl", "--plan"]);
+    assert!(text.contains("fullest in segment"), "{text}");
+    assert!(text.contains('#'), "{text}");
+}
+
+#[test]
 fn the_kernel_table_is_rust_that_a_firmware_takes() {
     let desk = Desk::new();
     let expected = "KernelTable::new().with(Family::CONV_2D).with(Family::DENSE).with(Family::GLOBAL_AVERAGE_POOL)";

@@ -5,6 +5,7 @@ mod camera;
 mod convert;
 mod eval;
 mod inspect;
+mod replan;
 mod report;
 mod run;
 #[path = "../support/model.rs"]

@@ -1,68 +1,178 @@
-//! Offsets: items that are alive at the same time must not share bytes.
+//! Offsets: what is alive at the same time must not share bytes.
 
-use std::ops::Range;
+use super::live::{Differences, Item, Owner, clashes, overlaps};
+use super::schedule::Flow;
 
 /// Offsets are multiples of this, so that words can be loaded.
 const ALIGNMENT: usize = 4;
 
-/// Whose memory an item is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Owner {
-    Tensor(usize),
-    Scratch(usize),
+/// An item's place relative to another's that is forbidden.
+struct Clash {
+    other: usize,
+    /// This item's offset less the other's.
+    differences: Vec<Differences>,
 }
 
-/// Bytes that are needed during some segments.
-#[derive(Clone, Debug)]
-pub struct Item {
-    pub owner: Owner,
+/// Items to be placed, and what keeps them apart.
+pub struct Puzzle<'i> {
+    items: &'i [Item],
+    clashes: Vec<Vec<Clash>>,
+    /// Bytes alive at the worst moment: the arena cannot be smaller.
+    bound: usize,
+}
+
+/// Where every item lies.
+#[derive(Clone)]
+pub struct Packed {
+    pub offsets: Vec<usize>,
     pub bytes: usize,
-    pub segments: Range<usize>,
+    order: Vec<usize>,
 }
 
-/// What items are placed by, lowest first.
-type Order = fn(&Item) -> (usize, usize);
-
-/// Places every item at the lowest free offset, trying several orders; the offsets and the bytes of all.
-pub fn pack(items: &[Item]) -> (Vec<usize>, usize) {
-    let by_size: Order = |item: &Item| (usize::MAX - item.bytes, item.segments.start);
-    let by_time: Order = |item: &Item| (item.segments.start, usize::MAX - item.bytes);
-    let by_length: Order =
-        |item: &Item| (usize::MAX - item.segments.len(), usize::MAX - item.bytes);
-    let packed = [by_size, by_time, by_length].map(|order| first_fit(items, order));
-    packed
-        .into_iter()
-        .min_by_key(|(_, bytes)| *bytes)
-        .unwrap_or_default()
-}
-
-fn first_fit(items: &[Item], key: Order) -> (Vec<usize>, usize) {
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|&at| (key(&items[at]), items[at].owner));
-    let mut offsets = vec![0; items.len()];
-    let mut placed: Vec<usize> = vec![];
-    let mut total = 0;
-    for at in order {
-        let item = &items[at];
-        let together = |other: &Item| {
-            other.segments.start < item.segments.end && item.segments.start < other.segments.end
+impl<'i> Puzzle<'i> {
+    pub fn new(flow: &Flow<'_>, items: &'i [Item], bound: usize) -> Self {
+        let mut puzzle = Puzzle {
+            items,
+            clashes: items.iter().map(|_| vec![]).collect(),
+            bound,
         };
-        let mut taken: Vec<Range<usize>> = placed
+        let mut by_start: Vec<usize> = (0..items.len()).collect();
+        by_start.retain(|&at| items[at].life().is_some());
+        by_start.sort_by_key(|&at| (items[at].life(), at));
+        for (at, &first) in by_start.iter().enumerate() {
+            let end = items[first].life().map_or(0, |life| life.1);
+            let together = by_start[at + 1..]
+                .iter()
+                .take_while(|&&second| items[second].life().is_some_and(|life| life.0 < end));
+            for &second in together {
+                let differences = clashes(&items[first], &items[second]);
+                puzzle.forbid(first, second, differences);
+            }
+        }
+        for (scratch, item) in items.iter().enumerate() {
+            if let Owner::Scratch(op) = item.owner {
+                // The sums of a global pooling stay while rows come and go: a device wants all of it apart.
+                let [input, output] = [flow.model.ops[op].inputs[0], op + 1];
+                for (first, second) in [(input, output), (input, scratch), (output, scratch)] {
+                    puzzle.forbid(first, second, vec![overlaps(&items[first], &items[second])]);
+                }
+            }
+        }
+        puzzle
+    }
+
+    fn forbid(&mut self, first: usize, second: usize, differences: Vec<Differences>) {
+        if differences.is_empty() {
+            return;
+        }
+        let mirrored = differences
             .iter()
-            .filter(|&&other| together(&items[other]))
-            .map(|&other| offsets[other]..offsets[other] + items[other].bytes)
+            .rev()
+            .map(|&(low, high)| (-high, -low))
             .collect();
-        taken.sort_by_key(|range| range.start);
-        let mut offset = 0;
-        for range in taken {
-            if offset + item.bytes <= range.start {
+        self.clashes[first].push(Clash {
+            other: second,
+            differences: mirrored,
+        });
+        self.clashes[second].push(Clash {
+            other: first,
+            differences,
+        });
+    }
+
+    /// Packs in the order of a few rules; the best.
+    pub fn quick(&self) -> Packed {
+        let start = |at: usize| self.items[at].life().map_or(0, |life| life.0);
+        let length = |at: usize| self.items[at].life().map_or(0, |life| life.1 - life.0);
+        let bytes = |at: usize| self.items[at].bytes;
+        let falling = |value: usize| usize::MAX - value;
+        let mut orders: Vec<Vec<usize>> = vec![(0..self.items.len()).collect(); 5];
+        orders[0].sort_by_key(|&at| (falling(bytes(at)), start(at)));
+        orders[1].sort_by_key(|&at| (start(at), falling(bytes(at))));
+        orders[2].sort_by_key(|&at| (falling(length(at)), falling(bytes(at))));
+        orders[3].sort_by_key(|&at| (falling(start(at)), falling(bytes(at))));
+        orders[4].sort_by_key(|&at| falling(bytes(at) * (length(at) + 1)));
+        let packed = orders
+            .into_iter()
+            .map(|order| self.place(order, usize::MAX))
+            .min_by_key(|packed| packed.bytes);
+        packed.unwrap_or(Packed {
+            offsets: vec![],
+            bytes: 0,
+            order: vec![],
+        })
+    }
+
+    /// Packs again and again with what lies highest placed earlier; deterministic.
+    pub fn improve(&self, mut best: Packed, tries: usize) -> Packed {
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut below = |bound: usize| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            (random % bound.max(1) as u64) as usize
+        };
+        for _ in 0..tries {
+            if best.bytes <= self.bound.next_multiple_of(ALIGNMENT) {
                 break;
             }
-            offset = offset.max(range.end.next_multiple_of(ALIGNMENT));
+            let top = |&at: &usize| best.offsets[at] + self.items[at].bytes == best.bytes;
+            let Some(place) = best.order.iter().position(|at| top(at)) else {
+                break;
+            };
+            let mut order = best.order.clone();
+            let highest = order.remove(place);
+            order.insert(below(place), highest);
+            // Sometimes one of its neighbours moves too.
+            let neighbours = &self.clashes[highest];
+            if let Some(neighbour) = neighbours.get(below(2 * neighbours.len()))
+                && let Some(from) = order.iter().position(|&at| at == neighbour.other)
+            {
+                let moved = order.remove(from);
+                order.insert(below(order.len()), moved);
+            }
+            let packed = self.place(order, best.bytes);
+            if packed.bytes <= best.bytes {
+                best = packed;
+            }
         }
-        offsets[at] = offset;
-        total = total.max(offset + item.bytes);
-        placed.push(at);
+        best
     }
-    (offsets, total)
+
+    /// Places items one after another at the lowest free offset; gives up above `limit`.
+    fn place(&self, order: Vec<usize>, limit: usize) -> Packed {
+        let mut places: Vec<Option<usize>> = vec![None; self.items.len()];
+        let mut taken: Vec<Differences> = vec![];
+        let mut bytes = 0;
+        for &at in &order {
+            taken.clear();
+            for clash in &self.clashes[at] {
+                if let Some(other) = places[clash.other] {
+                    let other = other as i64;
+                    let forbidden = clash.differences.iter();
+                    taken.extend(forbidden.map(|(low, high)| (other + low, other + high)));
+                }
+            }
+            taken.sort_unstable();
+            let mut offset = 0;
+            for &(low, high) in &taken {
+                if offset < low {
+                    break;
+                }
+                let above = usize::try_from(high + 1).unwrap_or(0);
+                offset = offset.max(above.next_multiple_of(ALIGNMENT) as i64);
+            }
+            places[at] = Some(offset as usize);
+            bytes = bytes.max(offset as usize + self.items[at].bytes);
+            if bytes > limit {
+                bytes = usize::MAX;
+                break;
+            }
+        }
+        Packed {
+            offsets: places.into_iter().map(|place| place.unwrap_or(0)).collect(),
+            bytes,
+            order,
+        }
+    }
 }

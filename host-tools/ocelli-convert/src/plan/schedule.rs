@@ -1,178 +1,333 @@
-//! How many rows of each tensor are alive while a segment streams.
+//! A run of a plan on paper: which rows of each tensor are alive at every moment.
 
 use std::ops::Range;
 
 use ocelli_image::{Body, Model};
 
-/// The steps of one row that each op takes: as many as there are rows that something reads.
-///
-/// A global pooling takes one for each row of its input.
-pub fn steps(model: &Model) -> Vec<usize> {
-    let mut steps = vec![0; model.ops.len()];
+/// What a network's ops read of each other, whatever the plan.
+pub struct Flow<'m> {
+    pub model: &'m Model,
+    /// What each op ends at: rows made, or of a global pooling rows added. As many as something reads.
+    pub totals: Vec<usize>,
+    /// The ops that read each tensor.
+    readers: Vec<Vec<usize>>,
+    /// Tensors that have to last to the end.
+    kept: Vec<bool>,
+}
+
+impl<'m> Flow<'m> {
+    pub fn new(model: &'m Model) -> Self {
+        let mut readers = vec![vec![]; model.tensors.len()];
+        for (at, op) in model.ops.iter().enumerate() {
+            for &input in &op.inputs {
+                if readers[input].last() != Some(&at) {
+                    readers[input].push(at);
+                }
+            }
+        }
+        let mut kept = vec![false; model.tensors.len()];
+        kept[model.ops.len()] = true;
+        if let Some(head) = model.head {
+            kept[model.ops[head].inputs[0]] = true;
+        }
+        Flow {
+            model,
+            totals: totals(model),
+            readers,
+            kept,
+        }
+    }
+
+    pub fn is_sum(&self, op: usize) -> bool {
+        matches!(self.model.ops[op].body, Body::GlobalAveragePool { .. })
+    }
+
+    /// Bytes that an op needs beside its tensors.
+    pub fn scratch_bytes(&self, op: usize) -> usize {
+        match self.model.ops[op].body {
+            // The sums of all channels.
+            Body::GlobalAveragePool { .. } => 4 * self.model.tensors[op + 1].c,
+            _ => 0,
+        }
+    }
+
+    /// Whether a tensor is read by an op from `end` on, or has to last to the end.
+    pub fn crosses(&self, tensor: usize, end: usize) -> bool {
+        self.kept[tensor] || self.readers[tensor].iter().any(|&reader| reader >= end)
+    }
+
+    /// The rows of an input that an op reads to make output rows `rows`.
+    pub fn rows_read(&self, op: usize, input: usize, rows: Range<usize>) -> Range<usize> {
+        let h = self.model.tensors[input].h;
+        ocelli::input_rows(&self.model.ops[op].body, h, rows)
+    }
+
+    /// The most rows of a tensor that one step of `rows` rows may read.
+    fn window(&self, op: usize, tensor: usize, rows: usize) -> usize {
+        let h = self.model.tensors[tensor].h;
+        let window = match &self.model.ops[op].body {
+            Body::Conv2d { window, .. }
+            | Body::Depthwise { window, .. }
+            | Body::AveragePool { window, .. }
+            | Body::MaxPool { window, .. } => {
+                let span = (usize::from(window.filter_h) - 1) * usize::from(window.dilation_h) + 1;
+                span + (rows - 1) * usize::from(window.stride_h)
+            }
+            Body::Dense { .. } | Body::Softmax { .. } => h,
+            Body::GlobalAveragePool { .. } => 1,
+            _ => rows,
+        };
+        window.min(h)
+    }
+}
+
+/// The steps of one row that each op takes.
+fn totals(model: &Model) -> Vec<usize> {
+    let mut totals = vec![0; model.ops.len()];
     let last = model.ops.len() - 1;
-    steps[last] = model.tensors[last + 1].h;
+    totals[last] = model.tensors[last + 1].h;
     for op in (0..=last).rev() {
-        if steps[op] == 0 {
+        if totals[op] == 0 {
             continue;
         }
         for input in model.ops[op].inputs {
             let h = model.tensors[input].h;
             if matches!(model.ops[op].body, Body::GlobalAveragePool { .. }) {
-                steps[op] = h;
+                totals[op] = h;
             }
-            let read = ocelli::input_rows(&model.ops[op].body, h, 0..steps[op]).end;
+            let read = ocelli::input_rows(&model.ops[op].body, h, 0..totals[op]).end;
             if let Some(maker) = input.checked_sub(1) {
-                steps[maker] = steps[maker].max(read);
+                totals[maker] = totals[maker].max(read);
             }
         }
     }
-    steps
+    totals
 }
 
-/// The rows that each tensor made in the segment holds when its last op pulls row by row.
-///
-/// `steps` is what [`steps`] gives. In order: the network's input if the segment is the first, then the output of each
-/// op.
-pub fn held_rows(model: &Model, steps: &[usize], ops: &Range<usize>) -> Vec<usize> {
-    let mut pull = Pull::new(model, steps, ops.clone());
-    // The last op first; then rows that only later segments read, nearest to the end first.
-    while let Some(op) = ops.clone().rev().find(|&op| !pull.is_complete(op)) {
-        pull.make_row(op);
-        pull.note_row(op + 1);
+/// Rows `rows` of a tensor are alive during moments `moments`.
+#[derive(Clone, Copy)]
+pub struct Run {
+    pub moments: (usize, usize),
+    pub rows: (usize, usize),
+}
+
+/// What a run has shown.
+pub struct Trace {
+    /// By tensor, in order of time.
+    pub runs: Vec<Vec<Run>>,
+    /// From the first to the last moment of each global pooling's sums.
+    pub sums: Vec<Option<(usize, usize)>>,
+    /// The op that made a step at each moment; none where a row of the input came.
+    pub steps: Vec<Option<usize>>,
+}
+
+impl Trace {
+    /// The most rows of a tensor that were alive at once.
+    pub fn most_rows(&self, tensor: usize) -> usize {
+        let rows = self.runs[tensor].iter().map(|run| run.rows.1 - run.rows.0);
+        rows.max().unwrap_or(0)
     }
-    let window = (pull.first_tensor..ops.end + 1).map(|tensor| pull.largest_window(tensor));
-    pull.held
-        .iter()
-        .zip(window)
-        .map(|(&held, window)| held.max(window))
-        .collect()
 }
 
-struct Pull<'m> {
-    model: &'m Model,
-    /// Steps that each op of the model takes.
-    steps: &'m [usize],
-    ops: Range<usize>,
-    /// The first tensor that is made here.
-    first_tensor: usize,
-    /// Steps run by each op of the segment: rows made, or rows added by a global pooling.
+/// A run in the making. A moment is one step of one op, or the coming of one input row.
+pub struct Pull<'f> {
+    flow: &'f Flow<'f>,
+    rows_per_step: &'f [usize],
+    /// Rows that each tensor's ring has; what is unknown yet counts as endless.
+    rows_held: Option<&'f [usize]>,
+    /// Rows made by each op, or added by a global pooling.
     done: Vec<usize>,
     /// Rows of the network's input that have come.
     fed: usize,
-    /// Most rows alive at once, by tensor from `first_tensor` on.
-    held: Vec<usize>,
-    /// Ops of the segment that read each tensor, by tensor from `first_tensor` on.
-    readers: Vec<Vec<usize>>,
+    /// Since when, and which rows of each tensor are alive.
+    alive: Vec<(usize, (usize, usize))>,
+    trace: Trace,
 }
 
-impl<'m> Pull<'m> {
-    fn new(model: &'m Model, steps: &'m [usize], ops: Range<usize>) -> Self {
-        let first_tensor = if ops.start == 0 { 0 } else { ops.start + 1 };
-        let tensors = ops.end + 1 - first_tensor;
-        let mut readers = vec![vec![]; tensors];
-        for op in ops.clone() {
-            for &input in &model.ops[op].inputs {
-                if let Some(readers) = input
-                    .checked_sub(first_tensor)
-                    .and_then(|at| readers.get_mut(at))
-                {
-                    readers.push(op);
-                }
+impl<'f> Pull<'f> {
+    /// At the start of op `start`, all before it having run.
+    pub fn new(
+        flow: &'f Flow<'f>,
+        rows_per_step: &'f [usize],
+        rows_held: Option<&'f [usize]>,
+        start: usize,
+    ) -> Self {
+        let tensors = flow.model.tensors.len();
+        let mut done = vec![0; flow.totals.len()];
+        done[..start].copy_from_slice(&flow.totals[..start]);
+        let fed = if start > 0 {
+            flow.model.tensors[0].h
+        } else {
+            0
+        };
+        let mut pull = Pull {
+            flow,
+            rows_per_step,
+            rows_held,
+            done,
+            fed,
+            alive: vec![(0, (0, 0)); tensors],
+            trace: Trace {
+                runs: vec![vec![]; tensors],
+                sums: vec![None; flow.totals.len()],
+                steps: vec![],
+            },
+        };
+        if start > 0 {
+            for tensor in 0..start + 1 {
+                pull.note(tensor, 0);
             }
         }
-        Pull {
-            model,
-            steps,
-            first_tensor,
-            done: vec![0; ops.len()],
-            fed: 0,
-            held: vec![0; tensors],
-            readers,
-            ops,
+        pull
+    }
+
+    /// Runs one segment: its last op first, then rows that only later segments read, nearest to the end first.
+    pub fn segment(&mut self, ops: Range<usize>) {
+        while let Some(op) = ops.clone().rev().find(|&op| !self.is_complete(op)) {
+            self.pull(op);
         }
     }
 
-    fn done(&self, op: usize) -> usize {
-        self.done[op - self.ops.start]
+    /// Moments that have passed.
+    pub fn moments(&self) -> usize {
+        self.trace.steps.len()
     }
 
-    fn is_sum(&self, op: usize) -> bool {
-        matches!(self.model.ops[op].body, Body::GlobalAveragePool { .. })
+    /// What was seen, all lives ending now.
+    pub fn finish(mut self) -> Trace {
+        let now = self.trace.steps.len();
+        for tensor in 0..self.alive.len() {
+            self.close(tensor, now);
+        }
+        self.trace
+    }
+
+    /// Rows that the ring of a tensor made in segment `ops` needs.
+    pub fn rows_needed(&self, tensor: usize, ops: &Range<usize>) -> usize {
+        let readers = self.flow.readers[tensor].iter();
+        let windows = readers
+            .filter(|reader| ops.contains(reader))
+            .map(|&reader| {
+                let rows = self.rows_per_step[reader].min(self.flow.model.tensors[reader + 1].h);
+                self.flow.window(reader, tensor, rows)
+            });
+        let (_, alive) = self.alive[tensor];
+        let seen = self.trace.most_rows(tensor).max(alive.1 - alive.0);
+        windows.max().unwrap_or(1).max(seen).max(1)
     }
 
     fn is_complete(&self, op: usize) -> bool {
-        self.done(op) >= self.steps[op]
+        self.done[op] >= self.flow.totals[op]
     }
 
-    /// Rows of a tensor that exist; one from an earlier segment exists as a whole.
     fn made(&self, tensor: usize) -> usize {
         match tensor.checked_sub(1) {
-            _ if tensor < self.first_tensor => self.model.tensors[tensor].h,
             None => self.fed,
-            Some(op) if self.is_sum(op) => usize::from(self.is_complete(op)),
-            Some(op) => self.done(op),
+            Some(op) if self.flow.is_sum(op) => {
+                usize::from(self.is_complete(op) && self.done[op] > 0)
+            }
+            Some(op) => self.done[op],
         }
     }
 
-    fn rows_read(&self, op: usize, tensor: usize, row: usize) -> Range<usize> {
-        ocelli::input_rows(
-            &self.model.ops[op].body,
-            self.model.tensors[tensor].h,
-            row..row + 1,
-        )
+    /// The rows of an op's next step; of a global pooling, rows of its input.
+    fn next_rows(&self, op: usize) -> Range<usize> {
+        let done = self.done[op];
+        if self.flow.is_sum(op) {
+            let made = self.made(self.flow.model.ops[op].inputs[0]);
+            return done..made.max(done + 1);
+        }
+        let room = self.rows_held.map_or(usize::MAX, |held| {
+            let held = held[op + 1];
+            held - done % held
+        });
+        let rows = self.rows_per_step[op].min(self.flow.totals[op] - done);
+        done..done + rows.min(room)
     }
 
     /// Runs the next step of an op, after whatever it needs.
-    fn make_row(&mut self, op: usize) {
-        let row = self.done(op);
-        for input in self.model.ops[op].inputs {
-            let needed = self.rows_read(op, input, row).end;
-            while self.made(input) < needed {
-                match input.checked_sub(1) {
-                    None => self.fed += 1,
-                    Some(maker) => self.make_row(maker),
+    fn pull(&mut self, op: usize) {
+        let mut asked = vec![op];
+        while let Some(&op) = asked.last() {
+            let rows = self.next_rows(op);
+            let inputs = self.flow.model.ops[op].inputs;
+            let lacks = |&input: &usize| {
+                self.made(input) < self.flow.rows_read(op, input, rows.clone()).end
+            };
+            match inputs.into_iter().find(lacks) {
+                Some(0) => {
+                    self.fed += 1;
+                    self.note_made(0, self.trace.steps.len());
+                    self.trace.steps.push(None);
+                    self.note(0, self.trace.steps.len());
                 }
-                self.note_row(input);
+                Some(tensor) => asked.push(tensor - 1),
+                None => {
+                    self.step(op, rows);
+                    asked.pop();
+                }
             }
         }
-        self.done[op - self.ops.start] += 1;
     }
 
-    /// Counts the rows of a tensor that are alive now that one more exists.
-    fn note_row(&mut self, tensor: usize) {
-        let at = tensor - self.first_tensor;
-        let made = self.made(tensor);
-        if made == 0 {
-            return;
+    fn step(&mut self, op: usize, rows: Range<usize>) {
+        let now = self.trace.steps.len();
+        let inputs = self.flow.model.ops[op].inputs;
+        self.done[op] = rows.end;
+        self.note_made(op + 1, now);
+        if self.flow.is_sum(op) {
+            let sums = self.trace.sums[op].get_or_insert((now, now));
+            sums.1 = now + 1;
         }
-        let waiting = self.readers[at]
+        self.trace.steps.push(Some(op));
+        // What was read for the last time is free from the next moment on.
+        for input in inputs {
+            self.note(input, now + 1);
+        }
+        self.note(op + 1, now + 1);
+    }
+
+    /// More rows of a tensor exist: what nothing reads is alive while it is made.
+    fn note_made(&mut self, tensor: usize, now: usize) {
+        let (_, (oldest, _)) = self.alive[tensor];
+        self.set(tensor, now, (oldest, self.made(tensor)));
+    }
+
+    /// The rows of a tensor that are alive from `now` on.
+    fn note(&mut self, tensor: usize, now: usize) {
+        let made = self.made(tensor);
+        self.set(tensor, now, (self.oldest(tensor).min(made), made));
+    }
+
+    /// The oldest row that is still to be read.
+    fn oldest(&self, tensor: usize) -> usize {
+        if self.flow.kept[tensor] {
+            return 0;
+        }
+        let waiting = self.flow.readers[tensor]
             .iter()
             .filter(|&&reader| !self.is_complete(reader));
-        let oldest = waiting
-            .map(|&reader| self.rows_read(reader, tensor, self.done(reader)).start)
-            .min();
-        let oldest = oldest.unwrap_or(made).min(made - 1);
-        self.held[at] = self.held[at].max(made - oldest);
+        let next = waiting.map(|&reader| {
+            let row = self.done[reader];
+            self.flow.rows_read(reader, tensor, row..row + 1).start
+        });
+        next.min().unwrap_or(usize::MAX)
     }
 
-    /// The most rows of a tensor that one step reads.
-    fn largest_window(&self, tensor: usize) -> usize {
-        let h = self.model.tensors[tensor].h;
-        let window = |&op: &usize| match &self.model.ops[op].body {
-            Body::Conv2d { window, .. }
-            | Body::Depthwise { window, .. }
-            | Body::AveragePool { window, .. }
-            | Body::MaxPool { window, .. } => {
-                (usize::from(window.filter_h) - 1) * usize::from(window.dilation_h) + 1
-            }
-            Body::Dense { .. } | Body::Softmax { .. } => h,
-            _ => 1,
-        };
-        self.readers[tensor - self.first_tensor]
-            .iter()
-            .map(window)
-            .max()
-            .unwrap_or(1)
-            .min(h)
+    fn set(&mut self, tensor: usize, now: usize, rows: (usize, usize)) {
+        if self.alive[tensor].1 != rows {
+            self.close(tensor, now);
+            self.alive[tensor] = (now, rows);
+        }
+    }
+
+    fn close(&mut self, tensor: usize, now: usize) {
+        let (since, rows) = self.alive[tensor];
+        if since < now && rows.0 < rows.1 {
+            self.trace.runs[tensor].push(Run {
+                moments: (since, now),
+                rows,
+            });
+        }
     }
 }

@@ -15,6 +15,7 @@ const NOBODY: (u32, u32) = (u32::MAX, 0);
 /// [`PlanError::LostRow`] at the first wrong read, [`PlanError::Unsound`] for memory outside the arena or an op whose
 /// scratch memory is disturbed.
 pub fn verify(model: &Model) -> Result<(), PlanError> {
+    sums_lie_apart(model)?;
     let mut shadow = Shadow {
         model,
         bytes: vec![NOBODY; model.arena_bytes],
@@ -42,6 +43,27 @@ pub fn verify(model: &Model) -> Result<(), PlanError> {
     for tensor in [Some(model.ops.len()), embedding].into_iter().flatten() {
         for row in 0..model.tensors[tensor].h {
             shadow.read(model.ops.len(), tensor, row)?;
+        }
+    }
+    Ok(())
+}
+
+/// A global pooling's sums stay while rows come and go: its input, output and sums share no byte at any time.
+fn sums_lie_apart(model: &Model) -> Result<(), PlanError> {
+    for (at, op) in model.ops.iter().enumerate() {
+        if !matches!(op.body, Body::GlobalAveragePool { .. }) {
+            continue;
+        }
+        let held = |tensor: usize| {
+            let t = &model.tensors[tensor];
+            (t.offset, t.offset + t.rows_held * t.w * t.c)
+        };
+        let sums = (op.scratch.0, op.scratch.0 + op.scratch.1);
+        let [input, output] = [held(op.inputs[0]), held(at + 1)];
+        for (a, b) in [(input, output), (input, sums), (output, sums)] {
+            if a.0 < b.1 && b.0 < a.1 {
+                return Err(unsound(format!("the memory of op {at} overlaps")));
+            }
         }
     }
     Ok(())
@@ -90,15 +112,25 @@ impl Shadow<'_> {
                 self.supply(input)?;
             }
         }
-        for &input in inputs {
-            for row in (first..first + rows)
-                .flat_map(|row| needs(&record.body, self.model.tensors[input].h, row))
-            {
-                self.read(op, input, row)?;
-            }
-        }
         for row in first..first + rows {
             self.write(op + 1, row)?;
+        }
+        // A kernel reads while it writes: what it reads has to be there when all is written.
+        let mut slices = vec![self.places(op + 1, first..first + rows)];
+        for &input in inputs {
+            let h = self.model.tensors[input].h;
+            let needed = (first..first + rows).flat_map(|row| needs(&record.body, h, row));
+            let mut ends: Option<(usize, usize)> = None;
+            for row in needed {
+                self.read(op, input, row)?;
+                ends = Some(ends.map_or((row, row), |(low, high)| (low.min(row), high.max(row))));
+            }
+            let all = ends.map_or(0..0, |(low, high)| low..high + 1);
+            slices.push(self.places(input, all));
+        }
+        // It is given slices, with whatever rows lie between those that it reads.
+        if slices_meet(slices) {
+            return Err(unsound(format!("the memory of op {op} overlaps")));
         }
         self.made[op + 1] += rows;
         Ok(())
@@ -149,6 +181,10 @@ impl Shadow<'_> {
         start..start + t.w * t.c
     }
 
+    fn places(&self, tensor: usize, rows: std::ops::Range<usize>) -> Vec<std::ops::Range<usize>> {
+        rows.map(|row| self.place(tensor, row)).collect()
+    }
+
     fn write(&mut self, tensor: usize, row: usize) -> Result<(), PlanError> {
         let place = self.place(tensor, row);
         let bytes = self.bytes.get_mut(place);
@@ -167,6 +203,19 @@ impl Shadow<'_> {
             Err(PlanError::LostRow { op, tensor, row })
         }
     }
+}
+
+/// Whether two of some slices, given row by row, share a byte.
+fn slices_meet(slices: Vec<Vec<std::ops::Range<usize>>>) -> bool {
+    let rows = slices
+        .into_iter()
+        .enumerate()
+        .flat_map(|(slice, rows)| rows.into_iter().map(move |row| (row.start, row.end, slice)));
+    let mut rows: Vec<(usize, usize, usize)> = rows.collect();
+    rows.sort_unstable();
+    // Rows of one slice are as long as each other, so that only neighbours can meet.
+    rows.windows(2)
+        .any(|pair| pair[1].0 < pair[0].1 && pair[0].2 != pair[1].2)
 }
 
 /// The rows of each tensor that something reads.

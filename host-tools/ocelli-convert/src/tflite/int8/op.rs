@@ -210,6 +210,12 @@ impl Importer<'_> {
         let window = record(window)?;
         let body = if operator.builtin == builtin::MAX_POOL_2D {
             Body::MaxPool { window, clamp }
+        } else if let Some((bias, factor)) = whole_mean(&window, &input) {
+            Body::GlobalAveragePool {
+                bias,
+                factor,
+                clamp,
+            }
         } else {
             Body::AveragePool { window, clamp }
         };
@@ -382,4 +388,26 @@ fn fit(what: &str, number: usize) -> Result<u8, Refusal> {
         Ok(number) => Ok(number),
         Err(_) => refuse(format!("has {what} {number}; at most 255 is supported")),
     }
+}
+
+/// Bias and factor with which a global pooling, whose input rows are added up as they come, makes the codes of an average
+/// over a window, if the window is the whole input.
+///
+/// An odd number of pixels has no mean halfway between two codes; for others the two round halves in different ways. With
+/// so few pixels the factor, 31 bits rounded once, is exact enough for every sum.
+fn whole_mean(window: &WindowRecord, input: &Activation) -> Option<(i32, Factor)> {
+    let [h, w, _] = input.shape;
+    let padding = window.padding;
+    let is_whole = [window.filter_h, window.filter_w].map(usize::from) == [h, w]
+        && [padding.top, padding.bottom, padding.left, padding.right] == [0; 4];
+    let pixels = h * w;
+    if !is_whole || pixels % 2 == 0 || pixels >= 2048 {
+        return None;
+    }
+    let pixels = pixels as i64;
+    let factor = Factor {
+        multiplier: (((1 << 31) + pixels / 2) / pixels).min(i64::from(i32::MAX)) as i32,
+        shift: 0,
+    };
+    Some((-i32::from(input.zero_point) * pixels as i32, factor))
 }

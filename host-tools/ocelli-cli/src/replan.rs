@@ -1,0 +1,91 @@
+//! `ocelli replan`: another memory plan for a model image.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use ocelli_convert::plan::{arena_bytes, plan, weight_reads};
+use ocelli_image::Model as ImageModel;
+use serde::Serialize;
+
+use crate::console::Console;
+use crate::file;
+use crate::model::ModelFile;
+use crate::plan::PlanArgs;
+
+/// Change how a model image uses memory, without its source
+///
+/// Network, weights, labels and scales stay as they are, and so does every code that the network computes; what
+/// changes is which ops stream row by row and where tensors lie. The plan is proved on shadow memory.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  ocelli replan mnv2.ocl --plan fast -o fast.ocl\n  ocelli replan mnv2.ocl --ram 192K --json"
+)]
+pub struct Args {
+    /// The model image
+    #[arg(value_name = "M.ocl")]
+    model: PathBuf,
+    /// The model image to write [default: in place of the old one]
+    #[arg(short, long, value_name = "OUT.ocl")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    plan: PlanArgs,
+}
+
+/// A plan in a few numbers.
+#[derive(Serialize)]
+struct Figures {
+    arena_bytes: usize,
+    segments: usize,
+    weight_reads: f64,
+}
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    output: String,
+    before: Figures,
+    after: Figures,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, console: &Console) -> Result<()> {
+    let output = args.output.as_ref().unwrap_or(&args.model);
+    file::check(output)?;
+    let file = ModelFile::read(&args.model)?;
+    let before = ImageModel::decode(&file.parse()?.image);
+    let named = || args.model.display().to_string();
+    let after = plan(before.clone(), args.plan.kind()).with_context(named)?;
+    let image = after.encode().with_context(named)?;
+    file::write(output, image.bytes())?;
+    console.print(&Report {
+        model: named(),
+        output: output.display().to_string(),
+        before: Figures::of(&before),
+        after: Figures::of(&after),
+    })
+}
+
+impl Figures {
+    fn of(model: &ImageModel) -> Self {
+        Figures {
+            arena_bytes: arena_bytes(model),
+            segments: model.segments.len(),
+            weight_reads: weight_reads(model),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.output)?;
+        for (name, figures) in [("before", &self.before), ("after", &self.after)] {
+            writeln!(
+                f,
+                "{name:<8} arena_bytes {:>9}  ({} segments, weights read {:.2} times)",
+                figures.arena_bytes, figures.segments, figures.weight_reads
+            )?;
+        }
+        Ok(())
+    }
+}

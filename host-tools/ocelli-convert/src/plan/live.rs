@@ -1,0 +1,156 @@
+//! Which bytes are alive when, and how far apart things must lie so as not to hurt each other.
+
+use std::ops::Range;
+
+use super::schedule::{Flow, Trace};
+
+/// Whose memory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    Tensor(usize),
+    Scratch(usize),
+}
+
+/// Bytes from the start of an item that are alive during some moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    pub moments: (usize, usize),
+    pub bytes: (usize, usize),
+}
+
+/// A tensor or scratch memory, and when it is alive.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub owner: Owner,
+    /// All its bytes, alive or not.
+    pub bytes: usize,
+    /// In order of time, and apart.
+    pub spans: Vec<Span>,
+}
+
+impl Item {
+    /// First and last moment; none for what is never alive.
+    pub fn life(&self) -> Option<(usize, usize)> {
+        Some((self.spans.first()?.moments.0, self.spans.last()?.moments.1))
+    }
+
+    /// The same, alive as a whole from its first moment to its last.
+    pub fn plain(mut self) -> Self {
+        if let Some(moments) = self.life() {
+            self.spans = vec![Span {
+                moments,
+                bytes: (0, self.bytes),
+            }];
+        }
+        self
+    }
+
+    fn push(&mut self, span: Span) {
+        match self.spans.last_mut() {
+            Some(last) if last.moments.1 == span.moments.0 && last.bytes == span.bytes => {
+                last.moments.1 = span.moments.1;
+            }
+            _ => self.spans.push(span),
+        }
+    }
+}
+
+/// All tensors and scratch memory of a run.
+///
+/// A ring is alive wholly while any of its rows is. Of a whole tensor, rows that are not made yet and rows that nobody
+/// will read again are free.
+pub fn items(flow: &Flow<'_>, trace: &Trace, rows_held: &[usize]) -> Vec<Item> {
+    let mut items = vec![];
+    for (at, tensor) in flow.model.tensors.iter().enumerate() {
+        let row = tensor.row_elems();
+        let mut item = Item {
+            owner: Owner::Tensor(at),
+            bytes: rows_held[at] * row,
+            spans: vec![],
+        };
+        for run in &trace.runs[at] {
+            let rows = if rows_held[at] < tensor.h {
+                (0, rows_held[at])
+            } else {
+                run.rows
+            };
+            item.push(Span {
+                moments: run.moments,
+                bytes: (rows.0 * row, rows.1 * row),
+            });
+        }
+        items.push(item);
+    }
+    for op in 0..flow.model.ops.len() {
+        let bytes = flow.scratch_bytes(op);
+        if bytes > 0 {
+            let span = trace.sums[op].map(|moments| Span {
+                moments,
+                bytes: (0, bytes),
+            });
+            items.push(Item {
+                owner: Owner::Scratch(op),
+                bytes,
+                spans: span.into_iter().collect(),
+            });
+        }
+    }
+    items
+}
+
+/// The bytes alive at each moment: no plan with this schedule needs less than the most of them.
+pub fn bytes_alive(items: &[Item], moments: Range<usize>) -> Vec<usize> {
+    let mut changes = vec![0i64; moments.len() + 1];
+    for span in items.iter().flat_map(|item| &item.spans) {
+        let bytes = (span.bytes.1 - span.bytes.0) as i64;
+        let inside = |moment: usize| moment.clamp(moments.start, moments.end) - moments.start;
+        changes[inside(span.moments.0)] += bytes;
+        changes[inside(span.moments.1)] -= bytes;
+    }
+    let mut alive = 0;
+    let running = changes.iter().map(|change| {
+        alive += change;
+        alive as usize
+    });
+    running.take(moments.len()).collect()
+}
+
+/// Differences of two offsets, inclusive from both ends.
+pub type Differences = (i64, i64);
+
+/// The differences of offsets, the second item's less the first's, where a byte of both would be alive at once.
+pub fn clashes(first: &Item, second: &Item) -> Vec<Differences> {
+    let mut found: Vec<Differences> = vec![];
+    let (mut at, mut other) = (0, 0);
+    while let (Some(a), Some(b)) = (first.spans.get(at), second.spans.get(other)) {
+        if a.moments.0 < b.moments.1 && b.moments.0 < a.moments.1 {
+            let low = a.bytes.0 as i64 - b.bytes.1 as i64 + 1;
+            let high = a.bytes.1 as i64 - b.bytes.0 as i64 - 1;
+            match found.last_mut() {
+                Some(last) if low <= last.1 + 1 && last.0 <= high + 1 => {
+                    *last = (last.0.min(low), last.1.max(high));
+                }
+                _ => found.push((low, high)),
+            }
+        }
+        if a.moments.1 <= b.moments.1 {
+            at += 1;
+        } else {
+            other += 1;
+        }
+    }
+    found.sort_unstable();
+    let mut merged: Vec<Differences> = vec![];
+    for (low, high) in found {
+        match merged.last_mut() {
+            Some(last) if low <= last.1 + 1 => last.1 = last.1.max(high),
+            _ => merged.push((low, high)),
+        }
+    }
+    merged
+}
+
+/// The differences at which two items share any byte, alive or not.
+pub fn overlaps(first: &Item, second: &Item) -> Differences {
+    (1 - second.bytes as i64, first.bytes as i64 - 1)
+}
