@@ -90,7 +90,8 @@ fn rings_are_as_small_as_they_can_be() {
             }
             let mut smaller = small.clone();
             smaller.tensors[at].rows_held -= 1;
-            let refused = verify(&smaller).is_err() || run_if_taken(&smaller, &input.codes).is_none();
+            let refused =
+                verify(&smaller).is_err() || run_if_taken(&smaller, &input.codes).is_none();
             assert!(refused, "tensor {at} could hold a row less");
             rings += 1;
         }
@@ -112,7 +113,10 @@ fn whatever_the_verifier_passes_runs_on_a_device_and_changes_no_bit() {
             let mut pushed = model.clone();
             let at = random.below(pushed.tensors.len());
             let tensor = &mut pushed.tensors[at];
-            let nearer = tensor.offset.min(random.pick(&[1, 4, 16, tensor.w * tensor.c, usize::MAX]));
+            let nearer =
+                tensor
+                    .offset
+                    .min(random.pick(&[1, 4, 16, tensor.w * tensor.c, usize::MAX]));
             tensor.offset = random.size(tensor.offset - nearer..=tensor.offset);
             if verify(&pushed).is_ok() {
                 model = pushed;
@@ -121,7 +125,10 @@ fn whatever_the_verifier_passes_runs_on_a_device_and_changes_no_bit() {
         assert_eq!(run(&model, &input.codes), expected);
         overlapping += usize::from(shares_bytes(&model));
     });
-    assert!(overlapping > 100, "only {overlapping} plans with tensors on each other");
+    assert!(
+        overlapping > 100,
+        "only {overlapping} plans with tensors on each other"
+    );
 }
 
 /// Whether an op's output lies on one of its inputs.
@@ -211,20 +218,28 @@ const FAULTS: [(&str, Fault); 16] = [
         Some(())
     }),
     ("two rings share bytes while both are alive", |model| {
-        let mut rings = (0..model.tensors.len()).filter(|&t| model.tensors[t].rows_held < model.tensors[t].h);
+        let mut rings =
+            (0..model.tensors.len()).filter(|&t| model.tensors[t].rows_held < model.tensors[t].h);
         let [first, second] = [rings.next()?, rings.next()?];
         model.tensors[second].offset = model.tensors[first].offset;
         Some(())
     }),
-    ("a step makes more rows than may overwrite its input", |model| {
-        let op = (0..model.ops.len()).find(|&op| {
-            let (a, b) = (&model.tensors[model.ops[op].inputs[0]], &model.tensors[op + 1]);
-            let share = a.offset < b.offset + b.held_bytes() && b.offset < a.offset + a.held_bytes();
-            share && a.rows_held == a.h && b.rows_held == b.h
-        })?;
-        model.ops[op].rows_per_step = model.tensors[op + 1].h;
-        Some(())
-    }),
+    (
+        "a step makes more rows than may overwrite its input",
+        |model| {
+            let op = (0..model.ops.len()).find(|&op| {
+                let (a, b) = (
+                    &model.tensors[model.ops[op].inputs[0]],
+                    &model.tensors[op + 1],
+                );
+                let share =
+                    a.offset < b.offset + b.held_bytes() && b.offset < a.offset + a.held_bytes();
+                share && a.rows_held == a.h && b.rows_held == b.h
+            })?;
+            model.ops[op].rows_per_step = model.tensors[op + 1].h;
+            Some(())
+        },
+    ),
     ("the embedding is overwritten", |model| {
         let head = model.head?;
         model.tensors[head + 1].offset = model.tensors[model.ops[head].inputs[0]].offset;

@@ -65,14 +65,11 @@ pub fn plan(mut model: Model, kind: PlanKind) -> Result<Model, PlanError> {
             search::smallest(&flow, |cut| search::crossing(&flow, cut) == 1).widened(&flow)
         }
         PlanKind::Layers => Draft::layers(&flow),
-        PlanKind::Within(bytes) => {
-            search::fastest_within(&flow, bytes.saturating_sub(state)).map_err(|least| {
-                PlanError::DoesNotFit {
-                    bytes,
-                    least: least + state,
-                }
-            })?
-        }
+        PlanKind::Within(bytes) => search::fastest_within(&flow, bytes.saturating_sub(state))
+            .map_err(|least| PlanError::DoesNotFit {
+                bytes,
+                least: least + state,
+            })?,
     };
     if draft.packed.bytes > ARENA_BYTES {
         return Err(PlanError::TooLarge {

@@ -152,9 +152,7 @@ impl Cuts {
 
     fn find(&self, segment: &Segment) -> Option<&Choice> {
         let ending = self.choices[segment.end].iter();
-        ending
-            .into_iter()
-            .find(|choice| choice.segment == *segment)
+        ending.into_iter().find(|choice| choice.segment == *segment)
     }
 
     /// The smallest possible worst segment.
@@ -231,13 +229,7 @@ fn choice(flow: &Flow<'_>, segment: Segment) -> Choice {
             tensor.h
         }
     };
-    let rows_held: Vec<usize> = flow
-        .model
-        .tensors
-        .iter()
-        .enumerate()
-        .map(held)
-        .collect();
+    let rows_held: Vec<usize> = flow.model.tensors.iter().enumerate().map(held).collect();
     let trace = pull.finish();
     let moments = 0..trace.steps.len();
     let mut items = items(flow, &trace, &rows_held);

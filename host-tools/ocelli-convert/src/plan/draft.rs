@@ -44,7 +44,11 @@ impl Draft {
         let mut pull = Pull::new(flow, &rows_per_step, None, 0);
         for segment in &segments {
             pull.segment(segment.ops());
-            let first = if segment.start == 0 { 0 } else { segment.start + 1 };
+            let first = if segment.start == 0 {
+                0
+            } else {
+                segment.start + 1
+            };
             for tensor in first..segment.end + 1 {
                 if !plain && !flow.crosses(tensor, segment.end) {
                     rows_held[tensor] = pull.rows_needed(tensor, &segment.ops());
@@ -110,7 +114,10 @@ impl Draft {
     fn fits(&self, flow: &Flow<'_>, op: usize, rows: usize) -> bool {
         let tensors = &flow.model.tensors;
         let inputs = flow.model.ops[op].inputs;
-        if inputs.iter().any(|&input| self.rows_held[input] < tensors[input].h) {
+        if inputs
+            .iter()
+            .any(|&input| self.rows_held[input] < tensors[input].h)
+        {
             return false;
         }
         let mut rows_per_step = rows_per_step(&self.segments);
@@ -119,8 +126,7 @@ impl Draft {
         pull.segment(op..op + 1);
         let items = items(flow, &pull.finish(), &self.rows_held);
         inputs.iter().all(|&input| {
-            let distance =
-                self.packed.offsets[op + 1] as i64 - self.packed.offsets[input] as i64;
+            let distance = self.packed.offsets[op + 1] as i64 - self.packed.offsets[input] as i64;
             let forbidden = clashes(&items[input], &items[op + 1]);
             let meets = |&(low, high): &(i64, i64)| low <= distance && distance <= high;
             !forbidden.iter().any(meets)

@@ -17,7 +17,9 @@ const NEIGHBOURS: usize = 3;
 
 /// Tensors that cross a cut before op `cut`.
 pub fn crossing(flow: &Flow<'_>, cut: usize) -> usize {
-    (0..=cut).filter(|&tensor| flow.crosses(tensor, cut)).count()
+    (0..=cut)
+        .filter(|&tensor| flow.crosses(tensor, cut))
+        .count()
 }
 
 /// The plan with the smallest arena, and of those the one that reads weights least often.
@@ -45,7 +47,9 @@ pub fn smallest(flow: &Flow<'_>, may_cut: impl Fn(usize) -> bool + Sync) -> Draf
 pub fn fastest(flow: &Flow<'_>) -> Draft {
     let choices = Cuts::new(flow, |_| true).fast();
     let least = choices.iter().map(|(insns, _)| *insns).min().unwrap_or(0);
-    let fast = choices.into_iter().filter(|(insns, _)| *insns <= least + least / 100);
+    let fast = choices
+        .into_iter()
+        .filter(|(insns, _)| *insns <= least + least / 100);
     let drafts = drafts(flow, fast.map(|(_, segments)| segments).collect());
     finish(flow, drafts).widened(flow)
 }
