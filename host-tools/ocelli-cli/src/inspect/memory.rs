@@ -56,7 +56,9 @@ impl PlanPicture {
         let names = op_names(&model.image);
         let segments = timeline.segments.iter().map(|segment| {
             let ops = segment.first_op..segment.first_op + segment.ops;
-            let layers = by_layer.iter().filter(|layer| ops.contains(&layer.first_op));
+            let layers = by_layer
+                .iter()
+                .filter(|layer| ops.contains(&layer.first_op));
             SegmentRow {
                 first_op: ops.start,
                 last_op: ops.end - 1,
@@ -91,7 +93,13 @@ impl PlanPicture {
 impl fmt::Display for PlanPicture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let titles = [
-            "segment", "<ops", "steps", "weights read", "layers", "bytes", "<alive at most",
+            "segment",
+            "<ops",
+            "steps",
+            "weights read",
+            "layers",
+            "bytes",
+            "<alive at most",
         ];
         let mut table = Table::new(titles);
         for (at, segment) in self.segments.iter().enumerate() {

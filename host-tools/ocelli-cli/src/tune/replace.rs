@@ -66,7 +66,8 @@ pub fn head(model: &Model<'_>, head: &QuantizedHead, labels: &[String]) -> Resul
     }
     new.labels = labels.to_vec();
     // A plan without streaming was asked for: it stays so.
-    let layers = new.segments.len() == new.ops.len() && new.tensors.iter().all(|t| t.rows_held == t.h);
+    let layers =
+        new.segments.len() == new.ops.len() && new.tensors.iter().all(|t| t.rows_held == t.h);
     let kind = if layers {
         PlanKind::Layers
     } else {

@@ -64,7 +64,9 @@ fn memory_is_shown_over_time_beside_that_of_single_layers() {
     let segments = picture["segments"].as_array().unwrap();
     assert_eq!(report["segments"], segments.len());
     let holders = picture["peak"].as_array().unwrap();
-    let held = holders.iter().map(|holder| holder["bytes"].as_u64().unwrap());
+    let held = holders
+        .iter()
+        .map(|holder| holder["bytes"].as_u64().unwrap());
     assert_eq!(picture["peak_bytes"], held.sum::<u64>());
     let text = desk.text(&["inspect", "m.ocl", "--plan"]);
     assert!(text.contains("fullest in segment"), "{text}");

@@ -47,7 +47,14 @@ fn memory_can_be_limited_and_too_little_is_refused_with_the_least_named() {
     let before = desk.read("m.ocl");
     let report = desk.json(&["inspect", "m.ocl"]);
     let least = report["arena_bytes"].as_u64().unwrap();
-    desk.json(&["replan", "m.ocl", "--ram", &least.to_string(), "-o", "least.ocl"]);
+    desk.json(&[
+        "replan",
+        "m.ocl",
+        "--ram",
+        &least.to_string(),
+        "-o",
+        "least.ocl",
+    ]);
     let said = desk.run(&["replan", "m.ocl", "--ram", &(least - 1).to_string()]);
     assert_eq!(said.code, Some(1));
     let named = format!("needs {least} bytes");
