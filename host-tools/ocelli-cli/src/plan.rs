@@ -47,3 +47,15 @@ fn parse_bytes(text: &str) -> Result<usize, String> {
     let bytes = bytes.and_then(|bytes| bytes.checked_mul(unit));
     bytes.ok_or_else(|| "give a number of bytes, such as 131072 or 128K".to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_given_in_bytes_or_in_units_of_1024() {
+        assert_eq!(parse_bytes("1000"), Ok(1000));
+        assert_eq!(parse_bytes("128K"), Ok(131_072));
+        assert!(parse_bytes("K").is_err() && parse_bytes("1M").is_err());
+    }
+}

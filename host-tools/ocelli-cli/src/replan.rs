@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use ocelli_convert::plan::{arena_bytes, plan, weight_reads};
+use ocelli_convert::plan::{arena_bytes, estimated_insns, plan, weight_reads};
 use ocelli_image::Model as ImageModel;
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ struct Figures {
     arena_bytes: usize,
     segments: usize,
     weight_reads: f64,
+    /// What plans are compared by, not what a device counts.
+    estimated_insns: u64,
 }
 
 #[derive(Serialize)]
@@ -72,6 +74,7 @@ impl Figures {
             arena_bytes: arena_bytes(model),
             segments: model.segments.len(),
             weight_reads: weight_reads(model),
+            estimated_insns: estimated_insns(model),
         }
     }
 }
@@ -82,8 +85,11 @@ impl fmt::Display for Report {
         for (name, figures) in [("before", &self.before), ("after", &self.after)] {
             writeln!(
                 f,
-                "{name:<8} arena_bytes {:>9}  ({} segments, weights read {:.2} times)",
-                figures.arena_bytes, figures.segments, figures.weight_reads
+                "{name:<8} arena_bytes {:>9}  ({} segments, weights read {:.2} times, about {:.1} million instructions)",
+                figures.arena_bytes,
+                figures.segments,
+                figures.weight_reads,
+                figures.estimated_insns as f64 / 1e6
             )?;
         }
         Ok(())

@@ -87,6 +87,14 @@ pub fn arena_bytes(model: &Model) -> usize {
     model.arena_bytes + STATE_BYTES * model.ops.len()
 }
 
+/// Instructions of a run, roughly: what plans are compared by, not what a device counts.
+pub fn estimated_insns(model: &Model) -> u64 {
+    let flow = Flow::new(model);
+    let ops = model.ops.iter().enumerate();
+    ops.map(|(at, op)| estimate::instructions(&flow, at, op.rows_per_step))
+        .sum()
+}
+
 /// How often the plan reads the weights, as a multiple of their bytes: once a step.
 pub fn weight_reads(model: &Model) -> f64 {
     let (mut reads, mut bytes) = (0.0, 0.0);

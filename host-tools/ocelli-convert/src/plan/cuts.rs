@@ -130,21 +130,19 @@ impl Cuts {
     }
 
     /// Cuts with the fewest instructions, at ever smaller numbers of bytes alive, from the fastest to the smallest.
-    pub fn fast(&self) -> Vec<(u64, Vec<Segment>)> {
+    pub fn fast(&self) -> Vec<Vec<Segment>> {
         let least = self.least_peak(|choice| choice.live, |_| true);
         let all = self.choices.iter().flatten().map(|choice| choice.live);
         let mut limit = all.max().unwrap_or(0);
-        let mut found: Vec<(u64, Vec<Segment>)> = vec![];
+        let mut found = vec![];
         while limit >= least {
             let within = |choice: &Choice| choice.live <= limit;
             let Some(segments) = self.least_sum(|choice| choice.insns, within) else {
                 break;
             };
             let chosen = segments.iter().filter_map(|segment| self.find(segment));
-            let (peak, insns) = chosen.fold((0, 0), |(peak, insns), choice| {
-                (choice.live.max(peak), choice.insns + insns)
-            });
-            found.push((insns, segments));
+            let peak = chosen.map(|choice| choice.live).max().unwrap_or(0);
+            found.push(segments);
             limit = peak.saturating_sub((peak / 50).max(1));
         }
         found

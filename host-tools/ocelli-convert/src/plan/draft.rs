@@ -49,9 +49,10 @@ impl Draft {
             } else {
                 segment.start + 1
             };
-            for tensor in first..segment.end + 1 {
+            let made = rows_held.iter_mut().enumerate();
+            for (tensor, rows) in made.take(segment.end + 1).skip(first) {
                 if !plain && !flow.crosses(tensor, segment.end) {
-                    rows_held[tensor] = pull.rows_needed(tensor, &segment.ops());
+                    *rows = pull.rows_needed(tensor, &segment.ops());
                 }
             }
         }

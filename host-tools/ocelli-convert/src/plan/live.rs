@@ -154,3 +154,50 @@ pub fn clashes(first: &Item, second: &Item) -> Vec<Differences> {
 pub fn overlaps(first: &Item, second: &Item) -> Differences {
     (1 - second.bytes as i64, first.bytes as i64 - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// First and last.
+    type Pair = (usize, usize);
+
+    fn item(bytes: usize, spans: &[(Pair, Pair)]) -> Item {
+        Item {
+            owner: Owner::Tensor(0),
+            bytes,
+            spans: spans
+                .iter()
+                .map(|&(moments, bytes)| Span { moments, bytes })
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_whole_output_may_follow_its_input_a_row_below() {
+        // Rows of ten bytes: while row r is made, row r of the input is read and the rows before it are free.
+        let eaten = [0, 1, 2, 3].map(|r| ((r, r + 1), (10 * r, 40)));
+        let made = [0, 1, 2, 3].map(|r| ((r, r + 1), (0, 10 * (r + 1))));
+        let (input, output) = (item(40, &eaten), item(40, &made));
+        assert_eq!(clashes(&input, &output), [(-9, 39)]);
+        assert_eq!(clashes(&output, &input), [(-39, 9)]);
+        assert_eq!(overlaps(&input, &output), (-39, 39));
+    }
+
+    #[test]
+    fn what_is_never_alive_together_may_lie_anywhere() {
+        let first = item(8, &[((0, 2), (0, 8)), ((4, 6), (0, 8))]);
+        let second = item(8, &[((2, 4), (0, 8)), ((6, 9), (0, 8))]);
+        assert!(clashes(&first, &second).is_empty());
+        let both = [first, second];
+        assert_eq!(bytes_alive(&both, 0..10), [8, 8, 8, 8, 8, 8, 8, 8, 8, 0]);
+    }
+
+    #[test]
+    fn between_two_forbidden_places_there_may_be_room() {
+        // The ends of the first are alive at once; the second fits into its middle.
+        let first = item(30, &[((0, 1), (0, 10)), ((1, 2), (20, 30))]);
+        let second = item(10, &[((0, 2), (0, 10))]);
+        assert_eq!(clashes(&first, &second), [(-9, 9), (11, 29)]);
+    }
+}

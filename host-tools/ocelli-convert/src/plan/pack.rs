@@ -117,7 +117,7 @@ impl<'i> Puzzle<'i> {
                 break;
             }
             let top = |&at: &usize| best.offsets[at] + self.items[at].bytes == best.bytes;
-            let Some(place) = best.order.iter().position(|at| top(at)) else {
+            let Some(place) = best.order.iter().position(top) else {
                 break;
             };
             let mut order = best.order.clone();

@@ -45,37 +45,36 @@ pub fn smallest(flow: &Flow<'_>, may_cut: impl Fn(usize) -> bool + Sync) -> Draf
 
 /// The smallest of the plans within a percent of the fewest instructions.
 pub fn fastest(flow: &Flow<'_>) -> Draft {
-    let choices = Cuts::new(flow, |_| true).fast();
-    let least = choices.iter().map(|(insns, _)| *insns).min().unwrap_or(0);
-    let fast = choices
+    let candidates = candidates(flow, usize::MAX);
+    let insns = candidates.iter().map(|draft| draft.instructions(flow));
+    let least = insns.min().unwrap_or(0);
+    let fast = candidates
         .into_iter()
-        .filter(|(insns, _)| *insns <= least + least / 100);
-    let drafts = drafts(flow, fast.map(|(_, segments)| segments).collect());
-    finish(flow, drafts).widened(flow)
+        .filter(|draft| draft.instructions(flow) <= least + least / 100);
+    fast.min_by_key(key).unwrap_or_else(|| Draft::layers(flow))
 }
 
 /// The fewest instructions in `bytes`; if there is no such plan, the smallest arena.
 pub fn fastest_within(flow: &Flow<'_>, bytes: usize) -> Result<Draft, usize> {
-    let choices = Cuts::new(flow, |_| true).fast();
-    let choices = choices.into_iter().map(|(_, segments)| segments).collect();
-    let drafts = drafts(flow, choices).into_par_iter();
-    let drafts: Vec<Draft> = drafts
-        .filter(|draft| draft.bound <= bytes)
-        .map(|draft| draft.improved(flow))
-        .filter(|draft| draft.packed.bytes <= bytes)
-        .map(|draft| draft.widened(flow))
-        .collect();
-    let fastest = drafts
+    let candidates = candidates(flow, bytes);
+    let least = candidates.iter().map(|draft| draft.packed.bytes).min();
+    let fitting = candidates
         .into_iter()
-        .min_by_key(|draft| (draft.instructions(flow), draft.packed.bytes));
-    if let Some(fastest) = fastest {
-        return Ok(fastest);
-    }
-    let least = smallest(flow, |_| true);
-    match least.packed.bytes {
-        needed if needed <= bytes => Ok(least.widened(flow)),
-        needed => Err(needed),
-    }
+        .filter(|draft| draft.packed.bytes <= bytes);
+    let fastest = fitting.min_by_key(|draft| (draft.instructions(flow), draft.packed.bytes));
+    fastest.ok_or(least.unwrap_or(0))
+}
+
+/// Plans from the fastest to the smallest, those left out that cannot do with `bytes`; the smallest is always there.
+fn candidates(flow: &Flow<'_>, bytes: usize) -> Vec<Draft> {
+    let cuts = Cuts::new(flow, |_| true).fast();
+    let mut drafts = drafts(flow, cuts);
+    drafts.retain(|draft| draft.bound <= bytes);
+    let improved = drafts.into_par_iter().map(|draft| draft.improved(flow));
+    let mut improved: Vec<Draft> = improved.collect();
+    improved.push(smallest(flow, |_| true));
+    let widened = improved.into_par_iter().map(|draft| draft.widened(flow));
+    widened.collect()
 }
 
 /// Smaller is better.
