@@ -107,6 +107,16 @@ fn every_architecture_computes_the_same_under_every_plan() {
 }
 
 #[test]
+fn networks_of_full_size_compute_the_same_under_every_plan() {
+    for name in ["mobilenet_v2", "efficientnet_lite0", "mobilenet_v1"] {
+        let arch = Arch::parse(name).expect("a known name");
+        let sketch = Sketch::new(&arch, (224, 224), 1000).expect("a network");
+        let planned = sketch.plan(PlanKind::Layers).expect("a sound plan");
+        no_plan_changes_a_bit(name, &planned.model);
+    }
+}
+
+#[test]
 fn the_smallest_arenas_are_as_small_as_they_are_said_to_be() {
     // KiB, at most.
     let targets = [

@@ -65,7 +65,7 @@ pub fn fastest_within(flow: &Flow<'_>, bytes: usize) -> Result<Draft, usize> {
     fastest.ok_or(least.unwrap_or(0))
 }
 
-/// Plans from the fastest to the smallest, those left out that cannot do with `bytes`; the smallest is always there.
+/// Plans from the fastest to the smallest, most of those left out that cannot do with `bytes`; the smallest is there.
 fn candidates(flow: &Flow<'_>, bytes: usize) -> Vec<Draft> {
     let cuts = Cuts::new(flow, |_| true).fast();
     let mut drafts = drafts(flow, cuts);
@@ -74,7 +74,9 @@ fn candidates(flow: &Flow<'_>, bytes: usize) -> Vec<Draft> {
     let mut improved: Vec<Draft> = improved.collect();
     improved.push(smallest(flow, |_| true));
     let widened = improved.into_par_iter().map(|draft| draft.widened(flow));
-    widened.collect()
+    let mut candidates: Vec<Draft> = widened.collect();
+    candidates.push(Draft::layers(flow));
+    candidates
 }
 
 /// Smaller is better.
