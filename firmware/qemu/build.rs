@@ -10,6 +10,8 @@ fn main() {
         ("an547", "memory-an547.x")
     } else if asked_for("MPS2_AN500") {
         ("mps2", "memory-an500.x")
+    } else if asked_for("RAM_256K") {
+        ("mps2", "memory-mps2-256k.x")
     } else if target.starts_with("thumbv8m.main") {
         ("an505", "memory-an505.x")
     } else {

@@ -39,6 +39,11 @@ pub const EMULATED: &[Emulated] = &[
         feature: None,
     },
     Emulated {
+        name: "m4-256k",
+        target: M4F,
+        feature: Some("ram-256k"),
+    },
+    Emulated {
         name: "m7",
         target: M4F,
         feature: Some("mps2-an500"),

@@ -80,7 +80,7 @@ enum Verb {
     },
     /// Build the firmware of the emulated boards (into target/firmware) or of a real one
     Firmware {
-        /// Only this emulated board: m0, m3, m4, m7, m33 or m55
+        /// Only this emulated board: m0, m3, m4, m4-256k, m7, m33 or m55
         #[arg(long, conflicts_with = "board")]
         target: Option<String>,
         /// A real board of firmware/boards

@@ -1,6 +1,7 @@
 //! Fails on purpose, to show that a failing program ends the emulator with a message and a code.
 //!
-//! QEMU's `-append` says how: `panic`, `stack` for a stack overflow, anything else for an undefined instruction.
+//! QEMU's `-append` says how: `panic`, `stack` for a stack overflow, `beyond` for a read of what lies
+//! above the RAM, anything else for an undefined instruction.
 #![no_std]
 #![no_main]
 
@@ -20,6 +21,9 @@ fn main() -> ! {
         Some(b"panic") => panic!("asked to"),
         Some(b"stack") => {
             black_box(overflow(black_box(0)));
+        }
+        Some(b"beyond") => {
+            memory::read_beyond();
         }
         _ => cortex_m::asm::udf(),
     }

@@ -4,11 +4,18 @@
 
 mod log;
 
+use core::fmt::Write as _;
+
 use cortex_m_rt::entry;
 use embedded_alloc::LlffHeap;
 use ocelli::KernelTable;
 use ocelli_firmware::{ByteLink, Clock, serve};
-use ocelli_qemu::{exit, memory, timer::Timer, uart::Uart};
+use ocelli_qemu::{
+    console::{self, Console},
+    exit, memory,
+    timer::Timer,
+    uart::Uart,
+};
 
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
@@ -46,5 +53,22 @@ fn main() -> ! {
         &kernels,
         HEAP.free(),
     );
+    tell(memory::used());
     exit(0)
+}
+
+/// Text among the logs, between zero bytes: what `ocelli verify` shows.
+fn tell(used: memory::Use) {
+    console::byte(0);
+    let memory::Use {
+        ram,
+        stack,
+        statics,
+    } = used;
+    // Writing to the console cannot fail.
+    let _ = write!(
+        Console,
+        "ram_bytes {ram}\nstack_bytes {stack}\nstatic_bytes {statics}\n"
+    );
+    console::byte(0);
 }
