@@ -23,7 +23,7 @@ use serde::Serialize;
 use crate::console::Console;
 use crate::model::{Model, ModelFile};
 use conversation::{Broken, Conversation, Difference, Input, Taught, Teaching};
-use emulator::{Board, Emulator};
+use emulator::{Board, Emulator, RamUse};
 
 /// Compare a device with the host
 ///
@@ -81,6 +81,9 @@ enum Device {
     M3,
     /// Cortex-M4F (mps2-an386)
     M4,
+    /// The M4 with 256 KiB of RAM, stack and all, and everything else forbidden
+    #[value(name = "m4-256k")]
+    M4In256k,
     /// Cortex-M7 (mps2-an500)
     M7,
     /// Cortex-M33 (mps2-an505)
@@ -95,6 +98,7 @@ impl Device {
             Device::M0 => "m0",
             Device::M3 => "m3",
             Device::M4 => "m4",
+            Device::M4In256k => "m4-256k",
             Device::M7 => "m7",
             Device::M33 => "m33",
             Device::M55 => "m55",
@@ -104,7 +108,7 @@ impl Device {
     fn board(self) -> Board {
         let (machine, model_address) = match self {
             Device::M0 | Device::M3 => ("mps2-an385", 0x2100_0000),
-            Device::M4 => ("mps2-an386", 0x2100_0000),
+            Device::M4 | Device::M4In256k => ("mps2-an386", 0x2100_0000),
             Device::M7 => ("mps2-an500", 0x6000_0000),
             Device::M33 => ("mps2-an505", 0x8000_0000),
             Device::M55 => ("mps3-an547", 0x6000_0000),
@@ -128,6 +132,8 @@ struct Verification {
     device_backend: String,
     device_memory_bytes: u32,
     arena_bytes: u32,
+    /// All of the device's RAM, where its firmware tells.
+    device_ram: Option<RamUse>,
     images: usize,
     ops: usize,
     /// Answers that were equal.
@@ -194,6 +200,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             device_backend: facts.backend.clone(),
             device_memory_bytes: facts.memory_bytes,
             arena_bytes: facts.arena_bytes,
+            device_ram: None,
             images,
             ops: model.image.op_count(),
             equal_ops: facts.equal_ops,
@@ -203,13 +210,16 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             seconds: started.elapsed().as_secs_f64(),
         })
     });
-    let report = match compared {
+    let mut report = match compared {
         Ok(report) => report,
         Err(error) => return Err(emulator.explain(error)),
     };
+    if report.equal {
+        report.device_ram = emulator.finish()?;
+    }
     console.print(&report)?;
     match report.first_difference {
-        None => emulator.finish(),
+        None => Ok(()),
         Some(difference) => Err(model.wrong(format!(
             "{} and the host differ: {difference}: one of them is damaged or built from other sources",
             args.on.name()
@@ -315,6 +325,13 @@ impl fmt::Display for Verification {
         writeln!(f, "  {} scores equal", self.equal_scores)?;
         if let Some(training) = &self.training {
             writeln!(f, "  {} training steps equal: {training}", self.equal_steps)?;
+        }
+        if let Some(ram) = &self.device_ram {
+            writeln!(
+                f,
+                "  {} bytes of RAM hold all of it; the stack's deepest: {}, statics: {}",
+                ram.bytes, ram.stack_bytes, ram.static_bytes
+            )?;
         }
         match &self.first_difference {
             None => writeln!(f, "\nequal"),

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use serde::Serialize;
 use tempfile::TempDir;
 
 /// How long a board may take to end after its goodbye.
@@ -108,10 +109,10 @@ impl Emulator {
         Ok((emulator, (FromBoard::new(stdout, time_limit), stdin)))
     }
 
-    /// Waits for the end of a board that was told goodbye.
-    pub fn finish(mut self) -> Result<()> {
+    /// Waits for the end of a board that was told goodbye; how it used its RAM, where its last words say so.
+    pub fn finish(mut self) -> Result<Option<RamUse>> {
         match self.wait(END)? {
-            Some(status) if status.success() => Ok(()),
+            Some(status) if status.success() => Ok(self.log().and_then(|log| RamUse::find(&log))),
             Some(status) => Err(self.explain(anyhow!("the board ended with {status}"))),
             None => Err(self.explain(anyhow!("the board did not end after its goodbye"))),
         }
@@ -139,14 +140,20 @@ impl Emulator {
         if let Ok(Some(status)) = self.wait(patience) {
             story.push_str(&format!("; the emulator ended with {status}"));
         }
+        let words = self.log().and_then(|log| last_words(&log));
         let Some(folder) = self.folder.take().map(TempDir::keep) else {
             return anyhow!(story);
         };
         let log = folder.join(LOG);
-        if let Some(words) = std::fs::read(&log).ok().and_then(|log| last_words(&log)) {
+        if let Some(words) = words {
             story.push_str(&format!("; its last words: {words}"));
         }
         anyhow!("{story}; its log: {}", log.display())
+    }
+
+    /// What the board has written so far.
+    fn log(&self) -> Option<Vec<u8>> {
+        std::fs::read(self.folder.as_ref()?.path().join(LOG)).ok()
     }
 
     fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
@@ -165,6 +172,33 @@ impl Drop for Emulator {
         // It may have ended already; there is nothing to do about anything else.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// How a board used its RAM, as its firmware tells when it ends.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct RamUse {
+    /// All RAM that the firmware was linked for.
+    pub bytes: u32,
+    /// The stack at its deepest.
+    pub stack_bytes: u32,
+    /// The firmware's variables.
+    pub static_bytes: u32,
+}
+
+impl RamUse {
+    /// From lines between binary frames.
+    fn find(log: &[u8]) -> Option<Self> {
+        let log = String::from_utf8_lossy(log);
+        let number = |name: &str| {
+            let (_, number) = log.rsplit_once(name)?;
+            number.split('\n').next()?.parse().ok()
+        };
+        Some(Self {
+            bytes: number("ram_bytes ")?,
+            stack_bytes: number("stack_bytes ")?,
+            static_bytes: number("static_bytes ")?,
+        })
     }
 }
 
@@ -232,6 +266,22 @@ mod tests {
         let log = b"\x01\x02boot of the board\n\xff\x00panicked at main.rs\n\x03ab\x00";
         assert_eq!(last_words(log).as_deref(), Some("panicked at main.rs"));
         assert_eq!(last_words(b"\x00\x01"), None);
+    }
+
+    #[test]
+    fn the_use_of_ram_is_found_between_binary_frames() {
+        let log = b"\x01\x02\xff\x00ram_bytes 64\nstack_bytes 24\nstatic_bytes 8\n\x00\x03";
+        let used = RamUse {
+            bytes: 64,
+            stack_bytes: 24,
+            static_bytes: 8,
+        };
+        assert_eq!(RamUse::find(log), Some(used));
+        assert_eq!(RamUse::find(b"\x00ram_bytes 64\n"), None);
+        assert_eq!(
+            RamUse::find(b"ram_bytes x\nstack_bytes 1\nstatic_bytes 1\n"),
+            None
+        );
     }
 
     #[test]

@@ -54,7 +54,7 @@ fn inputs_are_read_before_a_board_is_booted() {
 #[test]
 fn every_device_has_a_firmware_of_its_own() {
     let desk = Desk::new();
-    for device in ["m0", "m3", "m4", "m7", "m33", "m55"] {
+    for device in ["m0", "m3", "m4", "m4-256k", "m7", "m33", "m55"] {
         let error = desk.error(&["verify", "m.ocl", "--on", device]);
         let firmware = format!("target/firmware/device-{device}.elf");
         assert!(error.contains(&firmware), "{error}");
