@@ -8,6 +8,7 @@ mod board;
 mod inputs;
 mod networks;
 mod process;
+mod ram;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -33,6 +33,8 @@ const fn core(name: &'static str, machine: &'static str, model_address: u32) -> 
 pub const M0: Core = core("m0", "mps2-an385", 0x2100_0000);
 pub const M3: Core = core("m3", "mps2-an385", 0x2100_0000);
 pub const M4: Core = core("m4", "mps2-an386", 0x2100_0000);
+/// With 256 KiB of RAM.
+pub const M4_256K: Core = core("m4-256k", "mps2-an386", 0x2100_0000);
 pub const M7: Core = core("m7", "mps2-an500", 0x6000_0000);
 pub const M33: Core = core("m33", "mps2-an505", 0x8000_0000);
 pub const M55: Core = core("m55", "mps3-an547", 0x6000_0000);
