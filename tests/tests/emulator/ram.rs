@@ -37,15 +37,19 @@ fn mobilenet_v2_at_224_equals_the_host_in_every_op_within_256_kib_of_ram() {
             .arg("-o")
             .arg(&model),
     );
-    let verified = json(
-        Command::new(&program)
+    let verify = || {
+        let mut command = Command::new(&program);
+        command
             .arg("verify")
             .arg(&model)
             .arg(&photo)
             .args(["--on", "m4-256k", "--time-limit", "300", "--firmware"])
             .arg(repository().join("target/firmware/device-m4-256k.elf"))
-            .env("OCELLI_QEMU", qemu()),
-    );
+            .env("OCELLI_QEMU", qemu())
+            .env("TMPDIR", folder.path());
+        command
+    };
+    let verified = json(&mut verify());
     println!("{verified:#}");
     assert_eq!(verified["equal"], true, "{verified}");
     assert_eq!(verified["equal_ops"], 64);
@@ -60,6 +64,15 @@ fn mobilenet_v2_at_224_equals_the_host_in_every_op_within_256_kib_of_ram() {
     let left = RAM_BYTES - ram.guard - ram.stack - ram.statics;
     let (arena, memory) = (number("arena_bytes"), number("device_memory_bytes"));
     assert!(arena < memory && memory < left, "{arena} {memory} {left}");
+
+    // With whole tensors it is too large, which the board says.
+    let mut replan = Command::new(&program);
+    json(replan.arg("replan").arg(&model).args(["--plan", "layers"]));
+    let refused = verify().output().expect("ocelli");
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{error}");
+    let too_small = format!("bytes of memory, there are {memory};");
+    assert!(error.contains(&too_small), "{error}");
 }
 
 #[test]
