@@ -79,7 +79,8 @@ impl KernelTable {
             .with(Family::CONCAT)
     }
 
-    pub(crate) fn get(&self, kind: OpKind) -> Option<&Family> {
+    /// The family of a kind of op, if this table has it.
+    pub fn get(&self, kind: OpKind) -> Option<&Family> {
         self.0.get(kind as usize)?.as_ref()
     }
 }
@@ -110,6 +111,13 @@ macro_rules! family {
 }
 
 impl Family {
+    /// Runs a kernel on rows that the caller has laid out; what [`Session`](crate::Session) does for every step.
+    ///
+    /// Of an op and rows that do not belong together, the output is meaningless.
+    pub fn run(&self, op: &OpContext<'_>, io: OpIo<'_>) {
+        (self.run)(op, io);
+    }
+
     /// Standard convolution.
     pub const CONV_2D: Family = family!(Conv2d, Conv2d, conv, |conv, io| conv.run(
         &io.inputs[0],
