@@ -7,6 +7,7 @@ mod board;
 #[path = "../../reference/tflite_models.rs"]
 mod inputs;
 mod networks;
+mod plans;
 mod process;
 mod ram;
 

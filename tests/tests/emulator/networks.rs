@@ -17,7 +17,7 @@ use crate::process::{Core, M0, M3, M4, M7, M33, M55, repository};
 /// Inputs of each network: all -128, all 127, noise, a pattern, and other noise.
 const INPUTS: usize = 5;
 
-const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 5] = [
     "image_classification",
     "visual_wake_words",
     "keyword_spotting",
