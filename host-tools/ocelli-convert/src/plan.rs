@@ -59,10 +59,10 @@ pub fn plan(mut model: Model, kind: PlanKind) -> Result<Model, PlanError> {
     let flow = Flow::new(&model);
     let state = STATE_BYTES * model.ops.len();
     let draft = match kind {
-        PlanKind::Small => search::smallest(&flow, |_| true).widened(&flow),
+        PlanKind::Small => search::smallest(&flow).widened(&flow),
         PlanKind::Fast => search::fastest(&flow),
         PlanKind::Blocks => {
-            search::smallest(&flow, |cut| search::crossing(&flow, cut) == 1).widened(&flow)
+            search::smallest_with(&flow, |cut| search::crossing(&flow, cut) == 1).widened(&flow)
         }
         PlanKind::Layers => Draft::layers(&flow),
         PlanKind::Within(bytes) => search::fastest_within(&flow, bytes.saturating_sub(state))

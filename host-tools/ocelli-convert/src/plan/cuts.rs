@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::estimate::{instructions, rows_for_speed, weight_bytes};
+use super::estimate::{instructions, rows_alone, weight_bytes};
 use super::live::{Owner, bytes_alive, items};
 use super::schedule::{Flow, Pull};
 
@@ -77,8 +77,7 @@ impl Cuts {
                 }
                 if end == start + 1 {
                     found.push(alone[start].clone());
-                    let rows = rows_for_speed(flow, start);
-                    if rows > 1 {
+                    for rows in rows_alone(flow, start) {
                         found.push(choice(flow, Segment::alone(start, rows)));
                     }
                     continue;
@@ -113,9 +112,13 @@ impl Cuts {
         let mut found = vec![];
         for [measure, other] in [measures, [measures[1], measures[0]]] {
             let least = self.least_peak(measure, |_| true);
-            for slack in [0, 2, 4, 7, 11, 16, 22, 30] {
+            // An op that makes many rows a step reads weights less often, but is harder to pack.
+            let wide = [usize::MAX, 1].into_iter();
+            let slacks = [0, 2, 4, 7, 11, 16, 22, 30];
+            for (rows, slack) in wide.flat_map(|rows| slacks.map(|slack| (rows, slack))) {
                 let limit = least + least * slack / 100;
-                let within = |choice: &Choice| measure(choice) <= limit;
+                let within =
+                    |choice: &Choice| measure(choice) <= limit && choice.segment.rows <= rows;
                 let peak = self.least_peak(other, within);
                 for spare in [0, 3] {
                     let peak = peak + peak * spare / 100;

@@ -1,20 +1,22 @@
-//! What a plan costs in time: instructions, roughly, and bytes of weights read.
+//! What a plan costs in time: instructions of the portable kernels on a Cortex-M4, and bytes of weights read.
 //!
-//! The same products are made in any plan. What differs is how often an op is started, and how many of the last pixels
-//! of a step fill only a part of a block.
+//! The same products are made in any plan; what differs is how often an op is started. The constants are fitted to counts
+//! of the emulated M4, op by op; `cargo xtask report` prints estimates beside counts.
 
 use ocelli_image::Body;
 
 use super::schedule::Flow;
 
 /// Instructions of a step beside its kernel's work: finding the op, its rows and its kernel.
-const STEP_INSNS: u64 = 500;
-/// Pixels that a convolution takes at a time, at most; fewer take as long.
-const BLOCK_PIXELS: usize = 4;
-/// Instructions for each product of a code and a weight.
-const PRODUCT_INSNS: u64 = 3;
-/// Instructions for each output code of an op without weights, or for each code under a pooling's window.
-const CODE_INSNS: u64 = 8;
+const STEP_INSNS: u64 = 1500;
+/// Instructions for each product of a code and a weight next to others of its dot product.
+const PRODUCT_INSNS: u64 = 5;
+/// Instructions for each dot product and its sum's way to a code.
+const DOT_INSNS: u64 = 52;
+/// Instructions for each row of a filter, for each output code.
+const FILTER_ROW_INSNS: u64 = 78;
+/// Channels of a depthwise convolution that are summed up together; the last ones of a pixel take a slower way.
+const BLOCK: usize = 16;
 
 /// Estimated instructions of an op that makes `rows_per_step` rows a step.
 pub fn instructions(flow: &Flow<'_>, op: usize, rows_per_step: usize) -> u64 {
@@ -29,46 +31,55 @@ pub fn instructions(flow: &Flow<'_>, op: usize, rows_per_step: usize) -> u64 {
 fn step(flow: &Flow<'_>, op: usize, rows: usize) -> u64 {
     let model = flow.model;
     let output = &model.tensors[op + 1];
-    let codes = rows * output.row_elems();
-    let weights = weight_bytes(flow, op) as u64;
-    let work = match &model.ops[op].body {
-        Body::Conv2d { .. } | Body::Pointwise { .. } => {
-            let pixels = (rows * output.w).next_multiple_of(BLOCK_PIXELS);
-            weights * pixels as u64 * PRODUCT_INSNS
+    let weights = weight_bytes(flow, op);
+    // Of one output code.
+    let products = (weights / output.c.max(1)) as u64;
+    let code = match &model.ops[op].body {
+        Body::Conv2d { window, .. } => {
+            DOT_INSNS + u64::from(window.filter_h) * FILTER_ROW_INSNS + products * PRODUCT_INSNS
         }
-        Body::Dense { .. } => weights * PRODUCT_INSNS,
-        Body::Depthwise { .. } => weights * (rows * output.w) as u64 * PRODUCT_INSNS,
-        Body::AveragePool { window, .. } | Body::MaxPool { window, .. } => {
-            let window = u64::from(window.filter_h) * u64::from(window.filter_w);
-            window * codes as u64 * CODE_INSNS
-        }
-        Body::GlobalAveragePool { .. } => {
+        Body::Pointwise { .. } | Body::Dense { .. } => DOT_INSNS + products * PRODUCT_INSNS,
+        Body::Depthwise { .. } => {
             let input = &model.tensors[model.ops[op].inputs[0]];
-            (rows * input.row_elems()) as u64 * CODE_INSNS
+            let rest = output.c % BLOCK;
+            let each = match input.c == output.c {
+                true => (9 * (output.c - rest) + 18 * rest).div_ceil(output.c.max(1)),
+                false => 37,
+            };
+            70 + products * each as u64
         }
-        _ => codes as u64 * CODE_INSNS,
+        Body::AveragePool { window, .. } | Body::MaxPool { window, .. } => {
+            16 * u64::from(window.filter_h) * u64::from(window.filter_w)
+        }
+        // Its rows are rows of the input.
+        Body::GlobalAveragePool { .. } => 7,
+        Body::Add { .. } => 75,
+        Body::Multiply { .. } => 39,
+        Body::Table { .. } => 15,
+        Body::LayerNorm { .. } => 90,
+        Body::Softmax { .. } => 220,
+        Body::Pad { .. } | Body::Concat => 4,
     };
+    let codes = match &model.ops[op].body {
+        Body::GlobalAveragePool { .. } => rows * model.tensors[model.ops[op].inputs[0]].row_elems(),
+        _ => rows * output.row_elems(),
+    };
+    let work = codes as u64 * code;
     STEP_INSNS + work
 }
 
-/// The fewest rows a step that keep an op within one percent of its fastest.
-pub fn rows_for_speed(flow: &Flow<'_>, op: usize) -> usize {
+/// Rows a step, more than one, that an op without company may make: each halves the passes over its weights again.
+pub fn rows_alone(flow: &Flow<'_>, op: usize) -> Vec<usize> {
     if flow.is_sum(op) {
         // It adds whatever rows are there.
-        return 1;
+        return vec![];
     }
-    let total = flow.totals[op].max(1);
-    let rows = |steps: usize| total.div_ceil(steps);
-    let choices = (1..=total).map(rows);
-    let least = choices
-        .clone()
-        .map(|rows| instructions(flow, op, rows))
-        .min();
-    let enough = least.unwrap_or(0) + least.unwrap_or(0) / 100;
-    choices
-        .filter(|&rows| instructions(flow, op, rows) <= enough)
-        .min()
-        .unwrap_or(total)
+    let total = flow.totals[op];
+    let steps = std::iter::successors(Some(1), |steps| Some(steps * 2));
+    let rows = steps.map(|steps| total.div_ceil(steps));
+    let mut rows: Vec<usize> = rows.take_while(|&rows| rows > 1).collect();
+    rows.dedup();
+    rows
 }
 
 /// Bytes of an op's weights.
