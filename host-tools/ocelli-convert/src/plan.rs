@@ -24,7 +24,7 @@ mod verify;
 
 use draft::Draft;
 use schedule::Flow;
-pub use timeline::{Holder, SegmentUse, Timeline};
+pub use timeline::{Holder, Life, SegmentUse, Timeline};
 pub use verify::verify;
 
 /// What a plan is to be good at.

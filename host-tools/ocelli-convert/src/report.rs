@@ -9,6 +9,7 @@ use crate::convert::Conversion;
 use crate::plan::weight_reads;
 
 mod blame;
+mod memory;
 mod page;
 mod ruin;
 mod svg;

@@ -1,5 +1,7 @@
 //! `cargo xtask report`: the figures of the README, measured now.
 
+mod plans;
+
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -7,8 +9,16 @@ use crate::program::Ocelli;
 use crate::split::{self, Part};
 use crate::{fetch, repo};
 
-/// Measures and prints one Markdown table.
-pub fn report() -> Result<()> {
+/// Measures and prints Markdown tables: of real weights, unless only memory plans are asked for, and of memory plans.
+pub fn report(only_plans: bool) -> Result<()> {
+    if !only_plans {
+        weights()?;
+        println!();
+    }
+    plans::plans()
+}
+
+fn weights() -> Result<()> {
     fetch::ensure_all()?;
     let ocelli = Ocelli::build()?;
     let dir = repo::target().join("report");

@@ -150,9 +150,9 @@ fn a_report_is_one_page_that_loads_nothing() {
         assert!(sqnr.unwrap() > 10.0, "{op}");
     }
     assert!((blame - 1.0).abs() < 1e-9, "{blame}");
-    // Noise and memory; values of each op, and weights of those that have some.
+    // Noise, memory as planned and layer by layer; values of each op, and weights of those that have some.
     let weighted = ops.iter().filter(|op| op["weight_bytes"] != 0).count();
-    assert_eq!(page.matches("<svg").count(), 2 + ops.len() + weighted);
+    assert_eq!(page.matches("<svg").count(), 3 + ops.len() + weighted);
     assert_eq!(page.matches("class=\"worst\"").count(), 3);
 }
 
@@ -164,6 +164,11 @@ fn an_int8_file_has_a_report_without_noise_and_no_onnx_file() {
     let page = fs::read_to_string(desk.path("r.html")).unwrap();
     assert!(!page.contains("SQNR") && !page.contains("blame\">"));
     assert!(page.contains("every code as in the source"));
+    // The arenas of this plan and of whole layers, and a row for the only segment.
+    for part in ["As planned: 4,908 bytes", "Layer by layer: 16,072 bytes"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(page.contains("<tr><td>0<td class=\"text\">0 to 11<td>"));
     let error = desk.error(&["convert", &source, "-o", "n.ocl", "--emit-onnx", "n.onnx"]);
     assert!(error.contains("leave out --emit-onnx"), "{error}");
     assert!(!desk.path("n.ocl").exists() && !desk.path("n.onnx").exists());

@@ -1,5 +1,7 @@
 //! What a plan's memory holds over time.
 
+use std::ops::Range;
+
 use ocelli_image::Model;
 
 use super::live::{Item, Owner, bytes_alive, items};
@@ -16,6 +18,21 @@ pub struct Timeline {
     pub peak: Vec<Holder>,
     /// The segment of that moment.
     pub peak_segment: usize,
+    /// That moment, of all those of the segments.
+    pub peak_moment: usize,
+    /// Everything that is ever in memory.
+    pub lives: Vec<Life>,
+}
+
+/// When which bytes of a tensor or of scratch memory are alive.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// The tensor; of scratch memory, the op's output.
+    pub tensor: usize,
+    /// Whether it is the op's scratch memory.
+    pub is_scratch: bool,
+    /// Moments, and the bytes of the arena that are alive then; in order of time.
+    pub spans: Vec<(Range<usize>, Range<usize>)>,
 }
 
 /// What a segment uses.
@@ -89,7 +106,25 @@ impl Timeline {
             peak_bytes: alive.get(moment).copied().unwrap_or(0),
             peak,
             peak_segment: ends.partition_point(|&end| end <= moment),
+            peak_moment: moment,
+            lives: items.iter().map(|item| life(model, item)).collect(),
         }
+    }
+}
+
+fn life(model: &Model, item: &Item) -> Life {
+    let (tensor, is_scratch, offset) = match item.owner {
+        Owner::Tensor(tensor) => (tensor, false, model.tensors[tensor].offset),
+        Owner::Scratch(op) => (op + 1, true, model.ops[op].scratch.0),
+    };
+    let spans = item.spans.iter().map(|span| {
+        let bytes = offset + span.bytes.0..offset + span.bytes.1;
+        (span.moments.0..span.moments.1, bytes)
+    });
+    Life {
+        tensor,
+        is_scratch,
+        spans: spans.collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::memory::memory;
 use super::ruin::MIN_OUTPUT_SQNR_DB;
 use super::{OpReport, Report, svg};
 use crate::convert::Conversion;
@@ -31,15 +32,8 @@ pub fn page(report: &Report, conversion: &Conversion) -> String {
         );
     }
     ops(&mut html, report, conversion);
-    let _ = writeln!(
-        html,
-        "<h2>Memory</h2>\n<p>The arena while the network runs: ops from left to right, bytes from bottom to top, \
-         a dashed line where a segment begins.\
-         <span class=\"key\" style=\"background:var(--main)\"></span>whole tensors\
-         <span class=\"key\" style=\"background:var(--green)\"></span>rings of rows\
-         <span class=\"key\" style=\"background:var(--warm)\"></span>scratch</p>\n{}\n</body></html>",
-        svg::plan(&conversion.model)
-    );
+    memory(&mut html, &conversion.model);
+    html.push_str("</body></html>\n");
     html
 }
 

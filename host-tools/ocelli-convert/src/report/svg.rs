@@ -7,6 +7,7 @@ use ocelli_image::Model;
 
 use super::OpReport;
 use super::page::{escaped, grouped};
+use crate::plan::Timeline;
 
 /// Bars of a small picture of a distribution.
 const BARS: usize = 64;
@@ -156,12 +157,20 @@ pub fn noise(ops: &[OpReport], bound: f64) -> String {
     svg + "</svg>"
 }
 
-/// The arena while the network runs: ops from left to right, bytes from bottom to top.
-pub fn plan(model: &Model) -> String {
+/// Moments that are told apart in a picture of the arena, at most.
+const COLUMNS: usize = 458;
+
+/// The arena while the network runs: steps from left to right, bytes from bottom to top.
+pub fn arena(model: &Model, timeline: &Timeline) -> String {
     const H: f64 = 340.0;
-    let ops = model.ops.len();
-    let step = (CHART_W - LEFT) / ops.max(1) as f64;
-    let x = |op: usize| LEFT + op as f64 * step;
+    let moments: usize = timeline
+        .segments
+        .iter()
+        .map(|segment| segment.moments)
+        .sum();
+    let columns = moments.clamp(1, COLUMNS);
+    let column = |moment: usize| moment * columns / moments.max(1);
+    let x = |column: usize| LEFT + column as f64 * (CHART_W - LEFT) / columns as f64;
     let unit = (H - BOTTOM) / model.arena_bytes.max(1) as f64;
     let y = |byte: usize| H - BOTTOM - byte as f64 * unit;
     let mut svg = opened("The arena while the network runs", H);
@@ -176,99 +185,83 @@ pub fn plan(model: &Model) -> String {
             bytes as f64 / 1024.0
         );
     }
-    let mut draw = |class: &str, ops: Range<usize>, offset: usize, bytes: usize, title: &str| {
+    for life in &timeline.lives {
+        let held = &model.tensors[life.tensor];
+        let name = model.names.get(life.tensor).map_or("", String::as_str);
+        let (class, what) = if life.is_scratch {
+            ("scratch", "sums".to_string())
+        } else if held.rows_held == held.h {
+            ("whole", "whole".to_string())
+        } else {
+            let rows = format!("ring of {} of {} rows", held.rows_held, held.h);
+            ("ring", rows)
+        };
+        // Of each column what is alive at any of its moments; equal columns are one bar.
+        let mut alive: Vec<Option<Range<usize>>> = vec![None; columns];
+        for (moments, bytes) in &life.spans {
+            for seen in &mut alive[column(moments.start)..=column(moments.end - 1)] {
+                let (start, end) = match seen.take() {
+                    Some(seen) => (seen.start.min(bytes.start), seen.end.max(bytes.end)),
+                    None => (bytes.start, bytes.end),
+                };
+                *seen = Some(start..end);
+            }
+        }
+        let mut path = String::new();
+        let mut left = 0;
+        for bar in alive.chunk_by(|column, next| column == next) {
+            let right = left + bar.len();
+            if let [Some(bytes), ..] = bar {
+                let _ = write!(
+                    path,
+                    "M{:.1} {:.1}H{:.1}V{:.1}H{:.1}Z",
+                    x(left),
+                    y(bytes.start),
+                    x(right),
+                    y(bytes.end),
+                    x(left)
+                );
+            }
+            left = right;
+        }
+        let most = life.spans.iter().map(|(_, bytes)| bytes.len()).max();
+        let title = format!(
+            "{name}: {what}, up to {} bytes alive",
+            grouped(most.unwrap_or(0) as u64)
+        );
         let _ = write!(
             svg,
-            "<rect class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\"><title>{}</title></rect>",
-            x(ops.start),
-            y(offset + bytes),
-            ops.len() as f64 * step,
-            bytes as f64 * unit,
-            escaped(title)
-        );
-    };
-    for (tensor, ops) in lives(model).into_iter().enumerate() {
-        let held = &model.tensors[tensor];
-        let (rows, bytes) = (held.rows_held, held.rows_held * held.row_elems());
-        let is_whole = rows == held.h;
-        let name = model.names.get(tensor).map_or("", String::as_str);
-        let what = if is_whole {
-            "whole".to_string()
-        } else {
-            format!("ring of {rows} of {} rows", held.h)
-        };
-        let title = format!(
-            "{name}: {what}, {} bytes at {}",
-            grouped(bytes as u64),
-            held.offset
-        );
-        draw(
-            if is_whole { "whole" } else { "ring" },
-            ops,
-            held.offset,
-            bytes,
-            &title,
+            "<path class=\"{class}\" d=\"{path}\"><title>{}</title></path>",
+            escaped(&title)
         );
     }
-    let segments = segments(model);
-    for segment in &segments {
-        for at in segment.clone() {
-            let (offset, bytes) = model.ops[at].scratch;
-            let title = format!("scratch of op {at}, {} bytes", grouped(bytes as u64));
-            draw("scratch", segment.clone(), offset, bytes, &title);
-        }
-    }
-    for segment in &segments {
+    let mut start = 0;
+    for (at, segment) in timeline.segments.iter().enumerate() {
         let _ = write!(
             svg,
             "<path class=\"cut\" d=\"M{:.1} 0V{:.1}\"/>",
-            x(segment.start),
+            x(column(start)),
             H - BOTTOM
         );
+        if at % (timeline.segments.len() / 16).max(1) == 0 {
+            let _ = write!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.0}\">{}</text>",
+                x(column(start)),
+                H - 4.0,
+                segment.first_op
+            );
+        }
+        start += segment.moments;
     }
-    for at in (0..ops).step_by((ops / 16).max(1)) {
-        let _ = write!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.0}\" text-anchor=\"middle\">{at}</text>",
-            x(at) + 0.5 * step,
-            H - 4.0
-        );
-    }
+    let _ = write!(
+        svg,
+        "<path class=\"bound\" d=\"M{:.1} 0V{:.1}\"><title>most bytes alive: {}</title></path>",
+        x(column(timeline.peak_moment)),
+        H - BOTTOM,
+        grouped(timeline.peak_bytes as u64)
+    );
     svg + "</svg>"
-}
-
-fn segments(model: &Model) -> Vec<Range<usize>> {
-    let mut end = 0;
-    let segment = |&len: &usize| {
-        end += len;
-        end - len..end
-    };
-    model.segments.iter().map(segment).collect()
-}
-
-/// The ops during which each tensor has its bytes: all of its segments.
-fn lives(model: &Model) -> Vec<Range<usize>> {
-    let ops = model.ops.len();
-    let segments = segments(model);
-    let kept = model.head.map(|head| model.ops[head].inputs[0]);
-    let live = |tensor: usize| {
-        let maker = tensor.saturating_sub(1);
-        let readers = (0..ops).filter(|&op| model.ops[op].inputs.contains(&tensor));
-        let last = if tensor == ops || kept == Some(tensor) {
-            ops
-        } else {
-            readers.max().unwrap_or(maker)
-        };
-        let of = |op: usize| {
-            segments
-                .iter()
-                .find(|segment| segment.contains(&op))
-                .cloned()
-        };
-        let start = of(maker).map_or(0, |segment| segment.start);
-        start..of(last).map_or(ops, |segment| segment.end)
-    };
-    (0..model.tensors.len()).map(live).collect()
 }
 
 fn opened(title: &str, height: f64) -> String {
