@@ -13,7 +13,7 @@ pub fn memory(html: &mut String, model: &Model) {
     let timeline = Timeline::new(model);
     let _ = writeln!(
         html,
-        "<h2>Memory</h2>\n<p>The arena while the network runs: steps from left to right, bytes from bottom to top, \
+        "<h2>Memory</h2>\n<p>The arena while the network runs: ops from left to right, those of a segment at once, bytes from bottom to top, \
          a dashed line where a segment begins (below it, its first op), a red one where most bytes are alive.\
          <span class=\"key\" style=\"background:var(--main)\"></span>whole tensors\
          <span class=\"key\" style=\"background:var(--green)\"></span>rings of rows\
@@ -30,11 +30,10 @@ pub fn memory(html: &mut String, model: &Model) {
 }
 
 fn picture(html: &mut String, title: &str, model: &Model, timeline: &Timeline) {
-    let name = |tensor: usize| model.names.get(tensor).map_or("", String::as_str);
     let peak = timeline.peak.iter().map(|holder| {
         let what = if holder.is_scratch { "sums of " } else { "" };
         let bytes = grouped(holder.bytes as u64);
-        format!("{what}{} {bytes}", escaped(name(holder.tensor)))
+        format!("{what}{} {bytes}", escaped(maker(model, holder.tensor)))
     });
     let peak: Vec<String> = peak.collect();
     let _ = writeln!(
@@ -48,6 +47,15 @@ fn picture(html: &mut String, title: &str, model: &Model, timeline: &Timeline) {
         weight_reads(model),
         svg::arena(model, timeline)
     );
+}
+
+/// The name of the op that makes a tensor: those of tensors are long in some sources.
+pub(super) fn maker(model: &Model, tensor: usize) -> &str {
+    let names = model.names.get(model.tensors.len()..).unwrap_or(&[]);
+    match tensor.checked_sub(1) {
+        None => "input",
+        Some(op) => names.get(op).map_or("", String::as_str),
+    }
 }
 
 fn segments(html: &mut String, model: &Model, timeline: &Timeline, layers: Option<&Timeline>) {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use ocelli_image::Model;
 
 use super::OpReport;
+use super::memory::maker;
 use super::page::{escaped, grouped};
 use crate::plan::Timeline;
 
@@ -157,20 +158,29 @@ pub fn noise(ops: &[OpReport], bound: f64) -> String {
     svg + "</svg>"
 }
 
-/// Moments that are told apart in a picture of the arena, at most.
-const COLUMNS: usize = 458;
+/// Times that are told apart in a picture of the arena.
+const COLUMNS: usize = 916;
+/// Columns between two labels.
+const LABEL: usize = 24;
 
-/// The arena while the network runs: steps from left to right, bytes from bottom to top.
+/// The arena while the network runs: ops from left to right, bytes from bottom to top.
 pub fn arena(model: &Model, timeline: &Timeline) -> String {
     const H: f64 = 340.0;
-    let moments: usize = timeline
-        .segments
-        .iter()
-        .map(|segment| segment.moments)
-        .sum();
-    let columns = moments.clamp(1, COLUMNS);
-    let column = |moment: usize| moment * columns / moments.max(1);
-    let x = |column: usize| LEFT + column as f64 * (CHART_W - LEFT) / columns as f64;
+    // Every op has the same room, and every step of its segment the same part of that.
+    let ends = timeline.segments.iter().scan(0, |end, segment| {
+        *end += segment.moments;
+        Some(*end)
+    });
+    let ends: Vec<usize> = ends.collect();
+    let column = |moment: usize| {
+        let at = ends.partition_point(|&end| end <= moment);
+        timeline.segments.get(at).map_or(COLUMNS, |segment| {
+            let into = moment + segment.moments - ends[at];
+            let place = segment.first_op * segment.moments + into * segment.ops;
+            place * COLUMNS / (segment.moments * model.ops.len())
+        })
+    };
+    let x = |column: usize| LEFT + column as f64 * (CHART_W - LEFT) / COLUMNS as f64;
     let unit = (H - BOTTOM) / model.arena_bytes.max(1) as f64;
     let y = |byte: usize| H - BOTTOM - byte as f64 * unit;
     let mut svg = opened("The arena while the network runs", H);
@@ -187,7 +197,7 @@ pub fn arena(model: &Model, timeline: &Timeline) -> String {
     }
     for life in &timeline.lives {
         let held = &model.tensors[life.tensor];
-        let name = model.names.get(life.tensor).map_or("", String::as_str);
+        let name = maker(model, life.tensor);
         let (class, what) = if life.is_scratch {
             ("scratch", "sums".to_string())
         } else if held.rows_held == held.h {
@@ -197,9 +207,11 @@ pub fn arena(model: &Model, timeline: &Timeline) -> String {
             ("ring", rows)
         };
         // Of each column what is alive at any of its moments; equal columns are one bar.
-        let mut alive: Vec<Option<Range<usize>>> = vec![None; columns];
+        let mut alive: Vec<Option<Range<usize>>> = vec![None; COLUMNS];
         for (moments, bytes) in &life.spans {
-            for seen in &mut alive[column(moments.start)..=column(moments.end - 1)] {
+            let first = column(moments.start);
+            let end = column(moments.end).max(first + 1);
+            for seen in &mut alive[first..end] {
                 let (start, end) = match seen.take() {
                     Some(seen) => (seen.start.min(bytes.start), seen.end.max(bytes.end)),
                     None => (bytes.start, bytes.end),
@@ -235,24 +247,25 @@ pub fn arena(model: &Model, timeline: &Timeline) -> String {
             escaped(&title)
         );
     }
-    let mut start = 0;
-    for (at, segment) in timeline.segments.iter().enumerate() {
+    let mut labelled = None;
+    for (segment, end) in timeline.segments.iter().zip(&ends) {
+        let start = column(end - segment.moments);
         let _ = write!(
             svg,
             "<path class=\"cut\" d=\"M{:.1} 0V{:.1}\"/>",
-            x(column(start)),
+            x(start),
             H - BOTTOM
         );
-        if at % (timeline.segments.len() / 16).max(1) == 0 {
+        if labelled.is_none_or(|last| start >= last + LABEL) {
+            labelled = Some(start);
             let _ = write!(
                 svg,
                 "<text x=\"{:.1}\" y=\"{:.0}\">{}</text>",
-                x(column(start)),
+                x(start),
                 H - 4.0,
                 segment.first_op
             );
         }
-        start += segment.moments;
     }
     let _ = write!(
         svg,
