@@ -35,6 +35,7 @@ pub fn model() -> Model {
             .to_vec(),
         names: names(),
         tensor_scale: (0..11).map(|at| 0.5 / (at + 1) as f32).collect(),
+        regions: vec![],
     }
 }
 

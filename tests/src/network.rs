@@ -257,6 +257,7 @@ impl Network {
             labels: vec![],
             names: vec![],
             tensor_scale: vec![],
+            regions: vec![],
         }
     }
 }

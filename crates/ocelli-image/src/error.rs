@@ -25,6 +25,8 @@ pub enum SectionKind {
     Names = 8,
     /// Real scales, which training needs and inference does not.
     Scales = 9,
+    /// Memories that the arena is made of.
+    Regions = 10,
 }
 
 impl SectionKind {
@@ -32,7 +34,7 @@ impl SectionKind {
     pub fn from_number(number: u16) -> Option<Self> {
         use SectionKind::*;
         let all = [
-            Tensors, Ops, Params, Segments, Weights, Preprocess, Labels, Names, Scales,
+            Tensors, Ops, Params, Segments, Weights, Preprocess, Labels, Names, Scales, Regions,
         ];
         all.get(usize::from(number).checked_sub(1)?).copied()
     }
@@ -178,6 +180,23 @@ pub enum ParseError {
     Preprocess,
     /// A scale is not a positive finite number.
     Scale,
+    /// A memory region has no proper name, or a length that is no multiple of sixteen.
+    Region {
+        /// Its number.
+        at: usize,
+    },
+    /// The memory regions do not add up to the arena.
+    Regions,
+    /// A tensor lies across the border of two memory regions.
+    TensorRegion {
+        /// Its number.
+        at: usize,
+    },
+    /// The scratch memory of an op lies across the border of two memory regions.
+    ScratchRegion {
+        /// The op's number.
+        at: usize,
+    },
 }
 
 impl fmt::Display for ParseError {
@@ -232,6 +251,15 @@ impl fmt::Display for ParseError {
                 "preprocessing with an unknown filter, a size of zero, or not for three channels",
             ),
             Scale => f.write_str("a scale is not a positive number"),
+            Region { at } => write!(f, "memory region {at} has a wrong name or length"),
+            Regions => f.write_str("the memory regions do not add up to the arena"),
+            TensorRegion { at } => write!(f, "tensor {at} lies in two memory regions"),
+            ScratchRegion { at } => {
+                write!(
+                    f,
+                    "the scratch memory of op {at} lies in two memory regions"
+                )
+            }
         }
     }
 }

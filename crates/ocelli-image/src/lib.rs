@@ -35,7 +35,9 @@ mod writer;
 pub use body::{Body, ChannelsRef, Factor, OpKind, Storage, WeightPacking};
 pub use crc32::Crc32;
 pub use error::{ParseError, SectionKind};
-pub use reader::{Image, Op, Segment, Tensor};
-pub use record::{ALIGNMENT, PaddingRecord, PreprocessRecord, ResizeFilter, VERSION, WindowRecord};
+pub use reader::{Image, Op, Region, Segment, Tensor};
+pub use record::{
+    ALIGNMENT, MAX_REGIONS, PaddingRecord, PreprocessRecord, ResizeFilter, VERSION, WindowRecord,
+};
 #[cfg(any(test, feature = "alloc"))]
-pub use writer::{Channels, EncodeError, ImageBuffer, Model, ModelOp};
+pub use writer::{Channels, EncodeError, ImageBuffer, Model, ModelOp, ModelRegion};

@@ -52,6 +52,7 @@ impl<'a> Image<'a> {
         image.check_ops()?;
         image.check_segments()?;
         image.check_optional()?;
+        image.check_regions()?;
         Ok(image)
     }
 
@@ -225,6 +226,37 @@ impl<'a> Image<'a> {
         }
         Ok(())
     }
+    /// That the regions are the arena, and that nothing lies in two of them.
+    fn check_regions(&self) -> Result<(), ParseError> {
+        if self.regions.is_empty() {
+            return Ok(());
+        }
+        let mut total = 0;
+        for (at, record) in self.regions.iter().enumerate() {
+            let bytes = record.bytes.get();
+            if record.name().is_none() || !bytes.is_multiple_of(ALIGNMENT as u32) {
+                return Err(ParseError::Region { at });
+            }
+            total += u64::from(bytes);
+        }
+        if total != self.arena_bytes() as u64 {
+            return Err(ParseError::Regions);
+        }
+        let in_one = |start, bytes| self.regions().any(|region| region.holds(start, bytes));
+        for at in 0..self.tensors.len() {
+            let tensor = self.tensor(at);
+            if !in_one(tensor.offset, tensor.held_bytes()) {
+                return Err(ParseError::TensorRegion { at });
+            }
+        }
+        for (at, op) in self.ops.iter().enumerate() {
+            let bytes = op.scratch_bytes.get() as usize;
+            if bytes > 0 && !in_one(op.scratch_offset.get() as usize, bytes) {
+                return Err(ParseError::ScratchRegion { at });
+            }
+        }
+        Ok(())
+    }
 }
 
 fn check_version(header: &Header) -> Result<(), ParseError> {
@@ -239,7 +271,7 @@ fn check_version(header: &Header) -> Result<(), ParseError> {
 
 /// The sections by kind.
 #[derive(Default)]
-struct Sections<'a>([Option<&'a [u8]>; 10]);
+struct Sections<'a>([Option<&'a [u8]>; 11]);
 
 impl<'a> Sections<'a> {
     fn find(bytes: &'a [u8], header: &Header) -> Result<Self, ParseError> {
@@ -316,6 +348,15 @@ impl<'a> Sections<'a> {
             .get(SectionKind::Scales)
             .map(<[F32]>::ref_from_bytes)
             .transpose();
+        let regions = match self.get(SectionKind::Regions) {
+            None => &[],
+            Some(bytes) => <[RegionRecord]>::ref_from_bytes(bytes)
+                .ok()
+                .filter(|regions| (2..=MAX_REGIONS).contains(&regions.len()))
+                .ok_or(ParseError::SectionSize {
+                    kind: SectionKind::Regions,
+                })?,
+        };
         Ok(Image {
             bytes,
             header,
@@ -332,6 +373,7 @@ impl<'a> Sections<'a> {
             scales: scales.map_err(|_| ParseError::SectionSize {
                 kind: SectionKind::Scales,
             })?,
+            regions,
         })
     }
 }

@@ -22,6 +22,7 @@ pub struct Image<'a> {
     pub(crate) labels: Option<&'a str>,
     pub(crate) names: Option<&'a str>,
     pub(crate) scales: Option<&'a [F32]>,
+    pub(crate) regions: &'a [RegionRecord],
 }
 
 /// An activation tensor and its place in the arena.
@@ -73,6 +74,24 @@ pub struct Op<'a> {
     pub scratch: (usize, usize),
 }
 
+/// A memory of several that the arena is made of: a range of the arena's addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region<'a> {
+    /// Its name, for people.
+    pub name: &'a str,
+    /// Its first address: bytes from the start of the arena.
+    pub start: usize,
+    /// Bytes of it that hold rows and scratch memory, a multiple of sixteen.
+    pub bytes: usize,
+}
+
+impl Region<'_> {
+    /// Whether `bytes` bytes from address `start` on lie in it.
+    pub const fn holds(&self, start: usize, bytes: usize) -> bool {
+        self.start <= start && start.saturating_add(bytes) <= self.start.saturating_add(self.bytes)
+    }
+}
+
 /// Adjoining ops that are run together, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -89,6 +108,16 @@ impl<'a> Image<'a> {
     /// Bytes of arena that a session needs for activations and scratch.
     pub fn arena_bytes(&self) -> usize {
         self.header.arena_bytes.get() as usize
+    }
+
+    /// The memories that the arena is made of, in the order of addresses; none if it is a single one.
+    pub fn regions(&self) -> impl Iterator<Item = Region<'a>> + Clone + 'a {
+        self.regions.iter().scan(0usize, |end, record| {
+            let (start, bytes) = (*end, record.bytes.get() as usize);
+            *end = start.saturating_add(bytes);
+            let name = record.name().unwrap_or("");
+            Some(Region { name, start, bytes })
+        })
     }
 
     /// The stored checksum, which names this image.

@@ -7,6 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub const VERSION: u16 = 1;
 /// Images and their sections start at multiples of this many bytes.
 pub const ALIGNMENT: usize = 16;
+/// The most memories that an arena is made of.
+pub const MAX_REGIONS: usize = 4;
 /// The first bytes of every image.
 pub(crate) const MAGIC: [u8; 4] = *b"OCLI";
 /// "None", where an index is optional.
@@ -215,6 +217,26 @@ pub struct PreprocessRecord {
     pub mean: [F32; 3],
     /// Standard deviation per channel of values in 0..1, as in training.
     pub std: [F32; 3],
+}
+
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
+#[repr(C)]
+pub(crate) struct RegionRecord {
+    pub bytes: U32,
+    /// Printable ASCII without spaces, then zeros.
+    pub name: [u8; 12],
+}
+
+impl RegionRecord {
+    /// The name, if it is a proper one.
+    pub fn name(&self) -> Option<&str> {
+        let length = self.name.iter().take_while(|&&byte| byte != 0).count();
+        let (name, rest) = self.name.split_at_checked(length)?;
+        let proper = !name.is_empty()
+            && name.iter().all(u8::is_ascii_graphic)
+            && rest.iter().all(|&byte| byte == 0);
+        core::str::from_utf8(name).ok().filter(|_| proper)
+    }
 }
 
 /// How a photo is resized.

@@ -53,6 +53,15 @@ pub struct ModelOp {
     pub scratch: (usize, usize),
 }
 
+/// A memory of several that a model's arena is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelRegion {
+    /// Its name, one to twelve printable ASCII characters.
+    pub name: String,
+    /// Bytes of it that hold rows and scratch memory, a multiple of sixteen.
+    pub bytes: usize,
+}
+
 /// Everything that an image says, owned and editable.
 ///
 /// Encoding and decoding are inverse: `Model::decode(&model.encode()?.parse()?) == model`.
@@ -76,6 +85,8 @@ pub struct Model {
     pub names: Vec<String>,
     /// Real step of one code of each tensor, or nothing.
     pub tensor_scale: Vec<f32>,
+    /// The memories that the arena is made of, in the order of addresses; nothing if it is a single one.
+    pub regions: Vec<ModelRegion>,
 }
 
 /// Why a model cannot be written.
@@ -185,6 +196,13 @@ impl Model {
             tensor_scale: (0..image.tensor_count())
                 .filter_map(|at| image.tensor_scale(at))
                 .collect(),
+            regions: image
+                .regions()
+                .map(|region| ModelRegion {
+                    name: region.name.to_string(),
+                    bytes: region.bytes,
+                })
+                .collect(),
         }
     }
 
@@ -260,6 +278,11 @@ impl Model {
         }
         if !self.tensor_scale.is_empty() {
             put(SectionKind::Scales, false, self.scales());
+        }
+        if !self.regions.is_empty() {
+            // Required: a reader that does not know regions would take their borders for nothing.
+            let regions = self.regions.iter().flat_map(region_bytes).collect();
+            put(SectionKind::Regions, true, regions);
         }
         self.assemble(&sections)
     }
@@ -460,6 +483,18 @@ fn tensor_bytes(tensor: &Tensor) -> Vec<u8> {
         offset: number(tensor.offset),
         rows_held: U16::new(tensor.rows_held as u16),
         reserved2: U16::ZERO,
+    };
+    record.as_bytes().to_vec()
+}
+
+fn region_bytes(region: &ModelRegion) -> Vec<u8> {
+    let mut name = [0; 12];
+    for (place, byte) in name.iter_mut().zip(region.name.bytes()) {
+        *place = byte;
+    }
+    let record = RegionRecord {
+        bytes: number(region.bytes),
+        name,
     };
     record.as_bytes().to_vec()
 }

@@ -261,10 +261,12 @@ impl From<InputError> for Refusal {
 impl From<LoadError> for NoModel {
     fn from(error: LoadError) -> Self {
         match error {
-            LoadError::Arena { needed, got } => Self::Memory {
-                needed: saturate(needed),
-                got: saturate(got),
-            },
+            LoadError::Arena { needed, got } | LoadError::Region { needed, got, .. } => {
+                Self::Memory {
+                    needed: saturate(needed),
+                    got: saturate(got),
+                }
+            }
             LoadError::ArenaMisaligned => Self::Misaligned,
             LoadError::Kernel { at, .. } => Self::Kernel { op: saturate(at) },
             LoadError::Op { at, .. }

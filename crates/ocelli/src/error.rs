@@ -16,7 +16,16 @@ pub enum LoadError {
         /// Bytes given.
         got: usize,
     },
-    /// The arena does not start at a multiple of sixteen.
+    /// A memory of several is missing or too small.
+    Region {
+        /// Its number, in the image's order.
+        at: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes given.
+        got: usize,
+    },
+    /// The arena, or a region of it, does not start at a multiple of sixteen.
     ArenaMisaligned,
     /// The kernel table lacks a family that the model needs.
     Kernel {
@@ -63,8 +72,11 @@ impl fmt::Display for LoadError {
             LoadError::Arena { needed, got } => {
                 write!(f, "arena: {needed} bytes needed, {got} given")
             }
+            LoadError::Region { at, needed, got } => {
+                write!(f, "memory region {at}: {needed} bytes needed, {got} given")
+            }
             LoadError::ArenaMisaligned => {
-                f.write_str("the arena does not start at a multiple of 16 bytes")
+                f.write_str("the arena or a region of it does not start at a multiple of 16 bytes")
             }
             LoadError::Kernel { at, kind } => {
                 write!(

@@ -10,6 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::apart::steps_lie_apart;
 use crate::error::{InputError, LoadError};
 use crate::families::{KernelTable, OpContext, OpIo, shape};
+use crate::memory::Memory;
 use crate::observer::Observer;
 use crate::rings::{input_rows, rows_at_once, spans, step_rows};
 
@@ -67,10 +68,9 @@ struct OpState {
     total: U16,
 }
 
-/// Bytes of memory that a session of this model needs: activations, scratch and the executor's state.
-pub fn arena_bytes(image: &Image<'_>) -> usize {
-    let state_bytes = image.op_count().saturating_mul(size_of::<OpState>());
-    image.arena_bytes().saturating_add(state_bytes)
+/// Bytes of the executor's state.
+pub(crate) fn state_bytes(image: &Image<'_>) -> usize {
+    image.op_count().saturating_mul(size_of::<OpState>())
 }
 
 /// A network in memory, ready to run.
@@ -80,7 +80,7 @@ pub fn arena_bytes(image: &Image<'_>) -> usize {
 pub struct Session<'a> {
     image: Image<'a>,
     kernels: &'a KernelTable,
-    arena: &'a mut [i8],
+    memory: Memory<'a>,
     state: &'a mut [OpState],
     rows_fed: usize,
     segment: usize,
@@ -93,7 +93,8 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     /// Proves that a model can run with these kernels in this memory.
     ///
-    /// `arena` is [`arena_bytes`] long or longer and starts at a multiple of sixteen.
+    /// `arena` is [`arena_bytes`](crate::arena_bytes) long or longer and starts at a multiple of sixteen. A model that
+    /// was planned for several memories runs in it as well: it then counts as those memories one behind the other.
     ///
     /// # Errors
     /// [`LoadError`], naming the op.
@@ -102,18 +103,35 @@ impl<'a> Session<'a> {
         arena: &'a mut [u8],
         kernels: &'a KernelTable,
     ) -> Result<Self, LoadError> {
-        let (needed, got) = (arena_bytes(image), arena.len());
-        if arena.as_ptr().align_offset(16) != 0 {
-            return Err(LoadError::ArenaMisaligned);
-        }
-        let error = LoadError::Arena { needed, got };
-        let (activations, rest) = arena
-            .split_at_mut_checked(image.arena_bytes())
-            .ok_or(error)?;
-        let state = <[OpState]>::mut_from_prefix_with_elems(rest, image.op_count())
-            .map_err(|_| error)?
-            .0;
-        let arena = <[i8]>::mut_from_bytes(activations).map_err(|_| error)?;
+        Session::with(image, Memory::whole(image, arena)?, kernels)
+    }
+
+    /// Proves that a model can run with these kernels in several memories, the fastest first.
+    ///
+    /// The model was planned for them, in this order. Each is as long as [`region_bytes`](crate::region_bytes) says, or
+    /// longer, and starts at a multiple of sixteen; those that the model does not use are left alone.
+    ///
+    /// # Errors
+    /// [`LoadError`], naming the region or the op.
+    pub fn in_regions(
+        image: &Image<'a>,
+        regions: impl IntoIterator<Item = &'a mut [u8]>,
+        kernels: &'a KernelTable,
+    ) -> Result<Self, LoadError> {
+        Session::with(image, Memory::in_regions(image, regions)?, kernels)
+    }
+
+    fn with(
+        image: &Image<'a>,
+        (memory, rest): (Memory<'a>, &'a mut [u8]),
+        kernels: &'a KernelTable,
+    ) -> Result<Self, LoadError> {
+        let error = LoadError::Arena {
+            needed: state_bytes(image),
+            got: rest.len(),
+        };
+        let state = <[OpState]>::mut_from_prefix_with_elems(rest, image.op_count());
+        let (state, _) = state.map_err(|_| error)?;
         for at in 0..image.op_count() {
             check_op(image, at, kernels)?;
         }
@@ -130,7 +148,7 @@ impl<'a> Session<'a> {
         let mut session = Session {
             image: *image,
             kernels,
-            arena,
+            memory,
             state,
             rows_fed: 0,
             segment: 0,
@@ -234,6 +252,7 @@ impl<'a> Session<'a> {
     /// #     labels: vec![],
     /// #     names: vec![],
     /// #     tensor_scale: vec![],
+    /// #     regions: vec![],
     /// # };
     /// # let buffer = model.encode()?;
     /// # let mut memory = [0u128; 4];
@@ -360,7 +379,7 @@ impl<'a> Session<'a> {
         match self.advance(observer) {
             Progress::NeedsRow(row) => {
                 let [place, _] = spans(&input, &(row..row + 1));
-                write(self.arena.get_mut(place).unwrap_or(&mut []));
+                write(self.memory.get_mut(place));
             }
             // Rows that no op reads: a stride may leave some over at the bottom.
             Progress::Done => {}
@@ -371,10 +390,8 @@ impl<'a> Session<'a> {
 
     fn tensor(&self, at: usize) -> &[i8] {
         let tensor = self.image.tensor(at);
-        let bytes = self.arena.get(tensor.offset..);
-        bytes
-            .and_then(|bytes| bytes.get(..tensor.held_bytes()))
-            .unwrap_or(&[])
+        let end = tensor.offset + tensor.held_bytes();
+        self.memory.get(tensor.offset..end)
     }
 
     fn enter_segment(&mut self, segment: usize) {
@@ -479,10 +496,10 @@ impl<'a> Session<'a> {
         };
         // Checked when the session was made: these never overlap.
         let memory = self
-            .arena
+            .memory
             .get_disjoint_mut([a0, a1, b0, b1, output, scratch]);
         let family = self.kernels.get(op.body.kind());
-        if let (Ok([a0, a1, b0, b1, output, scratch]), Some(family)) = (memory, family) {
+        if let (Some([a0, a1, b0, b1, output, scratch]), Some(family)) = (memory, family) {
             let first = Rows::new(read_a.start, a.row_elems(), [&*a0, &*a1]);
             let second = Rows::new(read_b.start, b.row_elems(), [&*b0, &*b1]);
             let inputs = [first, if same_input { first } else { second }];

@@ -58,6 +58,7 @@ pub fn quantize(graph: &Graph, grid: &Grid) -> Result<Model, QuantizeError> {
             .chain(graph.nodes.iter().map(|node| node.name.clone()))
             .collect(),
         tensor_scale: order().map(|id| grid.tensor(id).scale).collect(),
+        regions: vec![],
         tensors: quantizer.tensors,
         ops: quantizer.ops,
     })

@@ -24,6 +24,7 @@ pub fn model() -> Model {
         labels: vec![],
         names: vec![],
         tensor_scale: (0..7).map(|at| 0.25 / (at + 1) as f32).collect(),
+        regions: vec![],
     }
 }
 

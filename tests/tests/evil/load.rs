@@ -9,6 +9,7 @@ use ocelli_tests::golden;
 use ocelli_tests::memory::Arena;
 
 use crate::later::{self, Change};
+use crate::regions;
 
 /// What a session with all kernels and enough memory says to a model that has been changed.
 fn load(mut model: Model, change: impl Fn(&mut Model)) -> Result<(), LoadError> {
@@ -28,6 +29,7 @@ fn reason(error: LoadError) -> usize {
         LoadError::Ring { .. } => 4,
         LoadError::Overlap { .. } => 5,
         LoadError::Scratch { .. } => 6,
+        LoadError::Region { .. } => 7,
     }
 }
 
@@ -178,10 +180,11 @@ fn each_reason_is_named_and_every_one_occurs() {
             seen.insert(reason(error));
         }
     }
-    for error in refused_places().into_iter().chain(refused_kernels()) {
+    let others = [refused_places(), refused_kernels(), regions::refused()];
+    for error in others.into_iter().flatten() {
         seen.insert(reason(error));
     }
-    assert_eq!(seen.into_iter().collect::<Vec<_>>(), Vec::from_iter(0..7));
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), Vec::from_iter(0..8));
 }
 
 /// Arenas that are too small by any number of bytes, or askew.

@@ -4,4 +4,5 @@ mod damage;
 mod later;
 mod load;
 mod parse;
+mod regions;
 mod wounds;

@@ -6,8 +6,8 @@ use ocelli_image::{Image, Model, ParseError, SectionKind};
 use ocelli_tests::golden;
 use ocelli_tests::surgery::{Surgery, header};
 
-use crate::later;
 use crate::wounds::{Wound, wounds};
+use crate::{later, regions};
 
 /// A number for each reason, by a match that does not compile when a reason is forgotten.
 fn reason(error: ParseError) -> usize {
@@ -43,9 +43,13 @@ fn reason(error: ParseError) -> usize {
         Text { .. } => 27,
         Preprocess => 28,
         Scale => 29,
+        Region { .. } => 30,
+        Regions => 31,
+        TensorRegion { .. } => 32,
+        ScratchRegion { .. } => 33,
     }
 }
-const REASONS: usize = 30;
+const REASONS: usize = 34;
 
 fn healthy() -> Surgery {
     surgery(&golden::model())
@@ -60,11 +64,12 @@ fn surgery(model: &Model) -> Surgery {
 fn wounded() -> impl Iterator<Item = (Surgery, Wound)> {
     let later_kinds = surgery(&golden::later::model());
     let wounds = wounds().into_iter().map(|wound| (healthy(), wound));
-    wounds.chain(
-        later::wounds()
-            .into_iter()
-            .map(move |wound| (later_kinds.clone(), wound)),
-    )
+    let later = later::wounds().into_iter();
+    let several_memories = surgery(&regions::model());
+    let regions = regions::wounds().into_iter();
+    wounds
+        .chain(later.map(move |wound| (later_kinds.clone(), wound)))
+        .chain(regions.map(move |wound| (several_memories.clone(), wound)))
 }
 
 #[test]

@@ -113,8 +113,8 @@ pub fn wounds() -> Vec<Wound> {
         ),
         (
             "an unknown section that must be known",
-            |s| rename(s, K::Names, 10, 1),
-            E::SectionUnknown { kind: 10 },
+            |s| rename(s, K::Names, 11, 1),
+            E::SectionUnknown { kind: 11 },
         ),
         (
             "section zero",

@@ -83,6 +83,7 @@ pub fn model() -> Model {
         labels: Vec::new(),
         names: Vec::new(),
         tensor_scale: vec![0.02; 4],
+        regions: vec![],
     }
 }
 

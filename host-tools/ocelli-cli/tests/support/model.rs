@@ -68,6 +68,7 @@ pub fn colours() -> Model {
             .map(str::to_string)
             .to_vec(),
         tensor_scale: vec![1.0 / 255.0, 2.0 / 255.0, 2.0 / 255.0, 0.05],
+        regions: vec![],
     };
     planned(model)
 }

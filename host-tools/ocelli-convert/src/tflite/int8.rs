@@ -216,6 +216,7 @@ impl<'f> Importer<'f> {
             labels: vec![],
             names: self.tensor_names.into_iter().chain(self.op_names).collect(),
             tensor_scale: self.tensors.iter().map(|tensor| tensor.scale).collect(),
+            regions: vec![],
             ops: self.ops,
         })
     }
