@@ -160,6 +160,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             biases: !args.no_bias_correction,
         },
         plan: args.plan.kind(),
+        memories: args.plan.memories()?,
     };
     let bars = Bars {
         console,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ocelli::{Image, OpKind, Tensor, arena_bytes};
-use ocelli_convert::plan::{self, PlanKind, plan};
+use ocelli_convert::plan::{self, PlanKind, RegionUse, plan};
 use ocelli_convert::preprocess::Preprocess;
 use ocelli_image::Model as ImageModel;
 use serde::Serialize;
@@ -109,6 +109,8 @@ struct Inspection {
     arena_bytes: usize,
     /// The same without streaming.
     arena_bytes_layers: usize,
+    /// The memories that the arena is made of, if there are several.
+    regions: Vec<RegionUse>,
     segments: usize,
     /// How often the plan reads the weights.
     weight_reads: f64,
@@ -183,6 +185,7 @@ impl Inspection {
             weight_bytes: ops.iter().map(|op| op.weight_bytes).sum(),
             arena_bytes: arena_bytes(image),
             arena_bytes_layers: plan::arena_bytes(&layers),
+            regions: plan::regions(&decoded),
             segments: image.segment_count(),
             weight_reads: plan::weight_reads(&decoded),
             macs: ops.iter().map(|op| op.macs).sum(),
@@ -259,6 +262,9 @@ impl fmt::Display for Inspection {
             "arena_bytes   {} ({} segments, weights read {:.2} times; {} layer by layer)",
             self.arena_bytes, self.segments, self.weight_reads, self.arena_bytes_layers
         )?;
+        for region in &self.regions {
+            writeln!(f, "memory        {}: {} bytes", region.name, region.bytes)?;
+        }
         writeln!(f, "macs          {}", self.macs)?;
         let head = self
             .head

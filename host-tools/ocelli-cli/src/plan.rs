@@ -1,6 +1,10 @@
 //! What memory is planned for: the options that `convert` and `replan` share.
 
-use ocelli_convert::plan::PlanKind;
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+use ocelli_convert::plan::{Memory, PlanKind};
+use ocelli_image::MAX_REGIONS;
 
 /// How memory is planned.
 #[derive(clap::Args)]
@@ -11,6 +15,9 @@ pub struct PlanArgs {
     /// The fastest plan in so many bytes of memory, the executor's state included; K stands for 1024
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, conflicts_with = "plan")]
     ram: Option<usize>,
+    /// The device's memories, the fastest first; what is read and written most for its size lies there
+    #[arg(long, value_name = "NAME=BYTES", value_delimiter = ',', value_parser = parse_memory)]
+    memory: Vec<Memory>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -36,6 +43,27 @@ impl PlanArgs {
             (None, Plan::Layers) => PlanKind::Layers,
         }
     }
+
+    /// The device's memories; none if nothing was said about them.
+    pub fn memories(&self) -> Result<Vec<Memory>> {
+        let names: BTreeSet<&str> = self.memory.iter().map(|memory| &*memory.name).collect();
+        if self.memory.len() > MAX_REGIONS || names.len() < self.memory.len() {
+            bail!("--memory takes up to {MAX_REGIONS} memories with names of their own");
+        }
+        Ok(self.memory.clone())
+    }
+}
+
+fn parse_memory(text: &str) -> Result<Memory, String> {
+    let (name, bytes) = text
+        .split_once('=')
+        .ok_or("give a name and bytes, such as dtcm=128K")?;
+    if !(1..=12).contains(&name.len()) || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a name has one to twelve letters, digits or signs, all ASCII".to_string());
+    }
+    let bytes = parse_bytes(bytes)?;
+    let name = name.to_string();
+    Ok(Memory { name, bytes })
 }
 
 fn parse_bytes(text: &str) -> Result<usize, String> {
@@ -57,5 +85,14 @@ mod tests {
         assert_eq!(parse_bytes("1000"), Ok(1000));
         assert_eq!(parse_bytes("128K"), Ok(131_072));
         assert!(parse_bytes("K").is_err() && parse_bytes("1M").is_err());
+    }
+
+    #[test]
+    fn a_memory_has_a_name_and_bytes() {
+        let memory = parse_memory("dtcm=128K").unwrap();
+        assert_eq!((&*memory.name, memory.bytes), ("dtcm", 131_072));
+        for wrong in ["128K", "=128K", "dtcm=", "a b=1K", "thirteen-long=1K"] {
+            assert!(parse_memory(wrong).is_err(), "{wrong}");
+        }
     }
 }

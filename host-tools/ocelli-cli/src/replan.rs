@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use ocelli_convert::plan::{arena_bytes, estimated_insns, plan, weight_reads};
+use ocelli_convert::plan::{arena_bytes, estimated_insns, plan_in, weight_reads};
 use ocelli_image::Model as ImageModel;
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use crate::plan::PlanArgs;
 /// changes is which ops stream row by row and where tensors lie. The plan is proved on shadow memory.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  ocelli replan mnv2.ocl --plan fast -o fast.ocl\n  ocelli replan mnv2.ocl --ram 192K --json"
+    after_help = "Example:\n  ocelli replan mnv2.ocl --plan fast -o fast.ocl\n  ocelli replan mnv2.ocl --ram 192K --json\n  ocelli replan mnv2.ocl --memory dtcm=64K,sram=320K"
 )]
 pub struct Args {
     /// The model image
@@ -57,7 +57,8 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let before = ImageModel::decode(&file.parse()?.image);
     let named = || args.model.display().to_string();
-    let after = plan(before.clone(), args.plan.kind()).with_context(named)?;
+    let after =
+        plan_in(before.clone(), args.plan.kind(), &args.plan.memories()?).with_context(named)?;
     let image = after.encode().with_context(named)?;
     file::write(output, image.bytes())?;
     console.print(&Report {

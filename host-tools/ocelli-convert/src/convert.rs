@@ -16,7 +16,7 @@ use crate::graph::Graph;
 use crate::grid::{Grid, GridOptions, Quantization};
 use crate::interpreter::Interpreter;
 use crate::network::{Network, PictureOptions, preprocess_record};
-use crate::plan::{PlanKind, plan};
+use crate::plan::{Memory, PlanKind, plan_in};
 use crate::preprocess::{Preprocess, load_image};
 use crate::quantize::quantize;
 use crate::reconstruct::{ReconstructOptions, reconstruct};
@@ -49,6 +49,8 @@ pub struct ConvertOptions {
     pub reconstruct: ReconstructOptions,
     /// What the plan is to be good at.
     pub plan: PlanKind,
+    /// The memories that it is for, the fastest first; none for a single one of any size.
+    pub memories: Vec<Memory>,
 }
 
 /// Told how far a long conversion is.
@@ -156,7 +158,7 @@ fn convert_float(
     model.preprocess = Some(preprocess_record(&preprocess, grid.tensor(graph.input))?);
     model.labels = labels;
     progress.stage("planning", 1);
-    let (model, image) = plan_and_check(model, options.plan)?;
+    let (model, image) = plan_and_check(model, options)?;
     progress.step();
 
     let parsed = image
@@ -221,7 +223,7 @@ fn convert_int8(mut model: Model, options: &ConvertOptions) -> Result<Conversion
         let preprocess = options.pictures.preprocess(None, shape)?;
         model.preprocess = Some(preprocess_record(&preprocess, codes)?);
     }
-    let (model, image) = plan_and_check(model, options.plan)?;
+    let (model, image) = plan_and_check(model, options)?;
     Ok(Conversion {
         model,
         image,
@@ -230,8 +232,11 @@ fn convert_int8(mut model: Model, options: &ConvertOptions) -> Result<Conversion
 }
 
 /// Plans a model, encodes it and proves that a session can run it.
-fn plan_and_check(model: Model, kind: PlanKind) -> Result<(Model, ImageBuffer), ConvertError> {
-    let model = plan(model, kind)?;
+fn plan_and_check(
+    model: Model,
+    options: &ConvertOptions,
+) -> Result<(Model, ImageBuffer), ConvertError> {
+    let model = plan_in(model, options.plan, &options.memories)?;
     let image = model.encode()?;
     let parsed = image
         .parse()

@@ -377,6 +377,18 @@ pub enum PlanError {
         /// The fewest bytes that a plan was found for.
         least: usize,
     },
+    /// Memories that the plan does not fit into.
+    #[error(
+        "memory `{memory}`: what is left for it needs {missing} bytes more than its {bytes}: give it or one before it more, or take the smallest plan (--plan small)"
+    )]
+    MemoryTooSmall {
+        /// The last memory.
+        memory: String,
+        /// Its bytes.
+        bytes: usize,
+        /// Bytes that it lacks.
+        missing: usize,
+    },
     /// The verifier found a read of bytes that do not hold the row meant.
     #[error(
         "the plan is wrong (a bug of the planner): op {op} reads row {row} of tensor {tensor}, which is not there"

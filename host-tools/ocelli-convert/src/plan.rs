@@ -17,12 +17,14 @@ mod draft;
 mod estimate;
 mod live;
 mod pack;
+mod regions;
 mod schedule;
 mod search;
 mod timeline;
 mod verify;
 
 use draft::Draft;
+pub use regions::{Memory, RegionUse, regions};
 use schedule::Flow;
 pub use timeline::{Holder, Life, SegmentUse, Timeline};
 pub use verify::verify;
@@ -55,7 +57,17 @@ const STATE_BYTES: usize = 6;
 /// # Errors
 /// [`PlanError::TooLarge`] for more memory than any device has, [`PlanError::DoesNotFit`] if the smallest plan needs
 /// more than [`PlanKind::Within`] allows; the others if the verifier finds a fault, which would be a bug of the planner.
-pub fn plan(mut model: Model, kind: PlanKind) -> Result<Model, PlanError> {
+pub fn plan(model: Model, kind: PlanKind) -> Result<Model, PlanError> {
+    plan_in(model, kind, &[])
+}
+
+/// The same for several memories, the fastest first: what is read and written most for its size lies in it.
+///
+/// The image is for the memories that the plan needs, in their order; without any it is for a single one of any size.
+///
+/// # Errors
+/// As [`plan`], and [`PlanError::MemoryTooSmall`] if the plan does not fit into the memories.
+pub fn plan_in(mut model: Model, kind: PlanKind, memories: &[Memory]) -> Result<Model, PlanError> {
     let flow = Flow::new(&model);
     let state = STATE_BYTES * model.ops.len();
     let draft = match kind {
@@ -77,6 +89,19 @@ pub fn plan(mut model: Model, kind: PlanKind) -> Result<Model, PlanError> {
             limit: ARENA_BYTES,
         });
     }
+    let draft = match (memories, kind) {
+        ([], _) => draft,
+        // Things lie as close as the steps allow that they were placed for.
+        (_, PlanKind::Fast | PlanKind::Within(_)) => {
+            let anew = Draft::new(&flow, draft.segments);
+            regions::spread(&flow, anew, memories, state)?
+        }
+        _ => regions::spread(&flow, draft, memories, state)?,
+    };
+    let draft = match kind {
+        PlanKind::Small | PlanKind::Blocks => draft.widened(&flow),
+        _ => draft,
+    };
     draft.write(&mut model);
     verify(&model)?;
     Ok(model)

@@ -29,6 +29,7 @@ fn classes(file: &str, normalize: &str, side: u32, pictures: &[String]) -> Vec<u
         grid: GridOptions::default(),
         reconstruct: ReconstructOptions::default(),
         plan: PlanKind::Small,
+        memories: vec![],
     };
     let conversion = convert(&support::asset(file), &options, &()).expect("a conversion");
     let image = conversion.image.parse().expect("a valid image");

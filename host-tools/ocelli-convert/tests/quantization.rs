@@ -140,6 +140,7 @@ fn options() -> ConvertOptions {
         grid: GridOptions::default(),
         reconstruct: ReconstructOptions::default(),
         plan: PlanKind::Small,
+        memories: vec![],
     }
 }
 

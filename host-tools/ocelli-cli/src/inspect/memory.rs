@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::Result;
-use ocelli_convert::plan::{self, PlanKind, Timeline, plan};
+use ocelli_convert::plan::{self, PlanKind, RegionUse, Timeline, plan};
 use ocelli_image::Model as ImageModel;
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ pub struct PlanPicture {
     /// What is alive at the worst moment.
     peak: Vec<HolderRow>,
     peak_segment: usize,
+    /// The memories of a plan for several.
+    regions: Vec<RegionUse>,
 }
 
 #[derive(Serialize)]
@@ -86,6 +88,7 @@ impl PlanPicture {
             peak_segment: timeline.peak_segment,
             segments: segments.collect(),
             peak: peak.collect(),
+            regions: plan::regions(&decoded),
         })
     }
 }
@@ -130,6 +133,9 @@ impl fmt::Display for PlanPicture {
             ]);
         }
         writeln!(f, "{table}")?;
+        if !self.regions.is_empty() {
+            writeln!(f, "{}", region_table(&self.regions))?;
+        }
         writeln!(
             f,
             "arena_bytes   {:>9}  ({} segments, weights read {:.2} times)",
@@ -140,4 +146,39 @@ impl fmt::Display for PlanPicture {
         writeln!(f, "layer by layer {:>8}", self.arena_bytes_layers)?;
         writeln!(f, "alive at once {:>9}", self.peak_bytes)
     }
+}
+
+/// What lies in which memory, and how much of what is read and written is there.
+fn region_table(regions: &[RegionUse]) -> Table {
+    let all = regions.iter().map(|region| region.traffic).sum::<u64>();
+    let titles = [
+        "<memory",
+        "from",
+        "bytes",
+        "traffic",
+        "<tensors",
+        "<sums of ops",
+    ];
+    let mut table = Table::new(titles);
+    for region in regions {
+        let share = region.traffic as f64 / all.max(1) as f64;
+        table.row([
+            region.name.clone(),
+            region.start.to_string(),
+            region.bytes.to_string(),
+            format!("{:.1} %", 100.0 * share),
+            ranges(&region.tensors),
+            ranges(&region.scratch),
+        ]);
+    }
+    table
+}
+
+/// Rising numbers, neighbours drawn together: `0-3 7`.
+fn ranges(numbers: &[usize]) -> String {
+    let parts = numbers.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        run => run.iter().map(usize::to_string).collect(),
+    });
+    parts.collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,7 @@ use super::estimate::{instructions, weight_bytes};
 use super::live::{Item, Owner, bytes_alive, clashes, items};
 use super::pack::{Packed, Puzzle};
 use super::schedule::{Flow, Pull};
-use ocelli_image::Model;
+use ocelli_image::{Model, ModelRegion};
 
 /// Orders in which the items of a promising plan are placed.
 const TRIES: usize = 400;
@@ -15,12 +15,14 @@ const TRIES: usize = 400;
 pub struct Draft {
     pub segments: Vec<Segment>,
     rows_held: Vec<usize>,
-    items: Vec<Item>,
+    pub items: Vec<Item>,
     /// Bytes alive at the worst moment: the arena cannot be smaller.
     pub bound: usize,
     /// The segment of that moment.
     pub worst: usize,
     pub packed: Packed,
+    /// The memories that the items are spread over; none if there is a single one.
+    pub regions: Vec<ModelRegion>,
     /// Bytes of weights read.
     pub reads: u64,
 }
@@ -70,6 +72,7 @@ impl Draft {
         let reads = (0..flow.totals.len()).map(|op| (weight_bytes(flow, op) * passes(op)) as u64);
         Draft {
             packed: Puzzle::new(flow, &items, bound).quick(),
+            regions: vec![],
             reads: reads.sum(),
             segments,
             rows_held,
@@ -84,6 +87,11 @@ impl Draft {
         let puzzle = Puzzle::new(flow, &self.items, self.bound);
         self.packed = puzzle.improve(self.packed, TRIES);
         self
+    }
+
+    /// Rows that each op makes in a step.
+    pub fn rows_per_step(&self) -> Vec<usize> {
+        rows_per_step(&self.segments)
     }
 
     /// Estimated instructions.
@@ -152,6 +160,7 @@ impl Draft {
         let ops = self.segments.iter().map(|segment| segment.ops().len());
         model.segments = ops.collect();
         model.arena_bytes = self.packed.bytes;
+        model.regions = self.regions;
     }
 }
 

@@ -6,6 +6,9 @@ use super::schedule::Flow;
 /// Offsets are multiples of this, so that words can be loaded.
 const ALIGNMENT: usize = 4;
 
+/// Orders in which items that have to fit are placed.
+const TRIES: usize = 400;
+
 /// An item's place relative to another's that is forbidden.
 struct Clash {
     other: usize,
@@ -26,7 +29,8 @@ pub struct Puzzle<'i> {
 pub struct Packed {
     pub offsets: Vec<usize>,
     pub bytes: usize,
-    order: Vec<usize>,
+    /// What has been placed, one after the other.
+    pub order: Vec<usize>,
 }
 
 impl<'i> Puzzle<'i> {
@@ -82,11 +86,17 @@ impl<'i> Puzzle<'i> {
 
     /// Packs in the order of a few rules; the best.
     pub fn quick(&self) -> Packed {
+        let all: Vec<usize> = (0..self.items.len()).collect();
+        self.pack(&all)
+    }
+
+    /// Packs some of the items, as if there were no others, in the order of a few rules; the best.
+    pub fn pack(&self, some: &[usize]) -> Packed {
         let start = |at: usize| self.items[at].life().map_or(0, |life| life.0);
         let length = |at: usize| self.items[at].life().map_or(0, |life| life.1 - life.0);
         let bytes = |at: usize| self.items[at].bytes;
         let falling = |value: usize| usize::MAX - value;
-        let mut orders: Vec<Vec<usize>> = vec![(0..self.items.len()).collect(); 5];
+        let mut orders: Vec<Vec<usize>> = vec![some.to_vec(); 5];
         orders[0].sort_by_key(|&at| (falling(bytes(at)), start(at)));
         orders[1].sort_by_key(|&at| (start(at), falling(bytes(at))));
         orders[2].sort_by_key(|&at| (falling(length(at)), falling(bytes(at))));
@@ -103,8 +113,17 @@ impl<'i> Puzzle<'i> {
         })
     }
 
+    /// Packs some of the items until they fit into `room` bytes, or patience ends.
+    pub fn within(&self, some: &[usize], room: usize) -> Packed {
+        self.improve_to(self.pack(some), TRIES, room.max(1))
+    }
+
     /// Packs again and again with what lies highest placed earlier; deterministic.
-    pub fn improve(&self, mut best: Packed, tries: usize) -> Packed {
+    pub fn improve(&self, best: Packed, tries: usize) -> Packed {
+        self.improve_to(best, tries, self.bound.next_multiple_of(ALIGNMENT))
+    }
+
+    fn improve_to(&self, mut best: Packed, tries: usize, enough: usize) -> Packed {
         let mut random = 0x9E37_79B9_7F4A_7C15_u64;
         let mut below = |bound: usize| {
             random ^= random << 13;
@@ -113,7 +132,7 @@ impl<'i> Puzzle<'i> {
             (random % bound.max(1) as u64) as usize
         };
         for _ in 0..tries {
-            if best.bytes <= self.bound.next_multiple_of(ALIGNMENT) {
+            if best.bytes <= enough {
                 break;
             }
             let top = |&at: &usize| best.offsets[at] + self.items[at].bytes == best.bytes;

@@ -16,6 +16,7 @@ const NOBODY: (u32, u32) = (u32::MAX, 0);
 /// scratch memory is disturbed.
 pub fn verify(model: &Model) -> Result<(), PlanError> {
     sums_lie_apart(model)?;
+    nothing_crosses(model)?;
     let mut shadow = Shadow {
         model,
         bytes: vec![NOBODY; model.arena_bytes],
@@ -65,6 +66,29 @@ fn sums_lie_apart(model: &Model) -> Result<(), PlanError> {
                 return Err(unsound(format!("the memory of op {at} overlaps")));
             }
         }
+    }
+    Ok(())
+}
+
+/// Of several memories, each is a range of addresses of its own: tensors and scratch memory lie in one.
+fn nothing_crosses(model: &Model) -> Result<(), PlanError> {
+    let mut border = 0;
+    for region in &model.regions {
+        border += region.bytes;
+        let crosses = |first: usize, bytes: usize| first < border && border < first + bytes;
+        for (at, tensor) in model.tensors.iter().enumerate() {
+            if crosses(tensor.offset, tensor.rows_held * tensor.w * tensor.c) {
+                return Err(unsound(format!("tensor {at} lies in two memories")));
+            }
+        }
+        for (at, op) in model.ops.iter().enumerate() {
+            if crosses(op.scratch.0, op.scratch.1) {
+                return Err(unsound(format!("op {at} has sums in two memories")));
+            }
+        }
+    }
+    if !model.regions.is_empty() && border != model.arena_bytes {
+        return Err(unsound("the memories are not the arena"));
     }
     Ok(())
 }
