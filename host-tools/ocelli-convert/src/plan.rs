@@ -71,11 +71,9 @@ pub fn plan_in(mut model: Model, kind: PlanKind, memories: &[Memory]) -> Result<
     let flow = Flow::new(&model);
     let state = STATE_BYTES * model.ops.len();
     let draft = match kind {
-        PlanKind::Small => search::smallest(&flow).widened(&flow),
+        PlanKind::Small => search::smallest(&flow),
         PlanKind::Fast => search::fastest(&flow),
-        PlanKind::Blocks => {
-            search::smallest_with(&flow, |cut| search::crossing(&flow, cut) == 1).widened(&flow)
-        }
+        PlanKind::Blocks => search::smallest_with(&flow, |cut| search::crossing(&flow, cut) == 1),
         PlanKind::Layers => Draft::layers(&flow),
         PlanKind::Within(bytes) => search::fastest_within(&flow, bytes.saturating_sub(state))
             .map_err(|least| PlanError::DoesNotFit {
