@@ -1,6 +1,7 @@
-//! Memory as a session wants it, and eyes on what it does.
+//! Memory as a session wants it, runs in it, and eyes on what it does.
 
-use ocelli::Observer;
+use ocelli::{Image, KernelTable, Observer, OpDigests, Session, arena_bytes};
+use ocelli_image::Model;
 use zerocopy::IntoBytes;
 
 /// Bytes that start at a multiple of sixteen and are full of garbage.
@@ -23,6 +24,29 @@ impl Arena {
     pub fn bytes(&mut self) -> &mut [u8] {
         &mut self.blocks.as_mut_bytes()[..self.bytes]
     }
+}
+
+static KERNELS: KernelTable = KernelTable::all();
+
+/// Runs a model once under its plan: digests of all ops, and the output.
+///
+/// # Panics
+/// If a device would refuse the plan.
+pub fn run(model: &Model, input: &[i8]) -> (Vec<u32>, Vec<i8>) {
+    let buffer = model.encode().expect("a valid model");
+    let image: Image<'_> = buffer.parse().expect("a valid image");
+    let mut arena = Arena::new(arena_bytes(&image));
+    let session = Session::new(&image, arena.bytes(), &KERNELS);
+    digested(session.expect("a plan that works"), &image, input)
+}
+
+/// Runs a session once: digests of all ops, and the output.
+pub fn digested(mut session: Session<'_>, image: &Image<'_>, input: &[i8]) -> (Vec<u32>, Vec<i8>) {
+    let mut digests = vec![0; image.op_count()];
+    session
+        .run_codes(input, &mut OpDigests::new(&mut digests))
+        .expect("an input of the right size");
+    (digests, session.output().to_vec())
 }
 
 /// Collects every row that every op makes, and insists on row order.

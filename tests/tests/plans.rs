@@ -5,37 +5,20 @@
 
 use std::path::Path;
 
-use ocelli::{Image, KernelTable, OpDigests, Session, arena_bytes};
 use ocelli_convert::arch::Arch;
 use ocelli_convert::cost::Sketch;
 use ocelli_convert::plan::{self, PlanKind, plan};
 use ocelli_convert::tflite::import;
 use ocelli_image::Model;
 use ocelli_tests::golden;
-use ocelli_tests::memory::Arena;
+use ocelli_tests::memory::run;
 use ocelli_tests::plan::plan as random_plan;
 use ocelli_tests::random::Random;
-
-static KERNELS: KernelTable = KernelTable::all();
 
 /// Random plans of a small network.
 const RANDOM_PLANS: usize = 20;
 /// Products of a network that is run so often.
 const SMALL_MACS: u64 = 10_000_000;
-
-/// Digests of all ops, and the output.
-fn run(model: &Model, input: &[i8]) -> (Vec<u32>, Vec<i8>) {
-    let buffer = model.encode().expect("a valid model");
-    let image: Image<'_> = buffer.parse().expect("a valid image");
-    let mut arena = Arena::new(arena_bytes(&image));
-    let mut session = Session::new(&image, arena.bytes(), &KERNELS).expect("a plan that works");
-    let mut digests = vec![0; image.op_count()];
-    session
-        .run_codes(input, &mut OpDigests::new(&mut digests))
-        .expect("an input of the right size");
-    let output = session.output().to_vec();
-    (digests, output)
-}
 
 fn macs(model: &Model) -> u64 {
     let ops = model.ops.iter().zip(model.tensors.iter().skip(1));
@@ -78,6 +61,13 @@ fn the_golden_image_computes_the_same_under_every_plan() {
     no_plan_changes_a_bit("golden", &golden::model());
 }
 
+/// One of the files that `cargo xtask fetch` brings.
+fn int8_file(name: &str) -> Model {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../target/assets/tflite/{name}.tflite"));
+    import(&file).unwrap_or_else(|error| panic!("{error}: run `cargo xtask fetch`"))
+}
+
 #[test]
 fn int8_files_compute_the_same_under_every_plan() {
     let names = [
@@ -88,11 +78,7 @@ fn int8_files_compute_the_same_under_every_plan() {
         "person_detect",
     ];
     for name in names {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join(format!("../target/assets/tflite/{name}.tflite"));
-        let model =
-            import(&file).unwrap_or_else(|error| panic!("{error}: run `cargo xtask fetch`"));
-        no_plan_changes_a_bit(name, &model);
+        no_plan_changes_a_bit(name, &int8_file(name));
     }
 }
 
@@ -135,5 +121,15 @@ fn the_smallest_arenas_are_as_small_as_they_are_said_to_be() {
         let planned = sketch.plan(PlanKind::Small).expect("a sound plan");
         let (least, most) = (planned.arena_bytes, target * 1024);
         assert!(least <= most, "{name} at {side}: {least} of {most} bytes");
+    }
+    let files = [
+        ("visual_wake_words", 16 * 1024),
+        ("image_classification", 16 * 1024),
+        ("keyword_spotting", 6 * 1024 + 512),
+    ];
+    for (name, most) in files {
+        let small = plan(int8_file(name), PlanKind::Small).expect("a sound plan");
+        let least = plan::arena_bytes(&small);
+        assert!(least <= most, "{name}: {least} of {most} bytes");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ocelli::{Image, KernelTable, OpDigests, Session, arena_bytes, region_bytes};
+use ocelli::{Image, KernelTable, Session, arena_bytes, region_bytes};
 use ocelli_convert::PlanError;
 use ocelli_convert::arch::Arch;
 use ocelli_convert::cost::Sketch;
@@ -10,7 +10,7 @@ use ocelli_convert::plan::{self, Memory, PlanKind, plan, plan_in, regions};
 use ocelli_convert::tflite::import;
 use ocelli_image::Model;
 use ocelli_tests::golden;
-use ocelli_tests::memory::Arena;
+use ocelli_tests::memory::{Arena, digested};
 use ocelli_tests::random::Random;
 
 static KERNELS: KernelTable = KernelTable::all();
@@ -37,12 +37,7 @@ fn run(model: &Model, input: &[i8], apart: bool) -> (Vec<u32>, Vec<i8>) {
         true => Session::in_regions(&image, places, &KERNELS),
         false => Session::new(&image, places.next().expect("one"), &KERNELS),
     };
-    let mut session = session.expect("a plan that works");
-    let mut digests = vec![0; image.op_count()];
-    session
-        .run_codes(input, &mut OpDigests::new(&mut digests))
-        .expect("an input of the right size");
-    (digests, session.output().to_vec())
+    digested(session.expect("a plan that works"), &image, input)
 }
 
 fn no_memory_changes_a_bit(name: &str, model: &Model) {

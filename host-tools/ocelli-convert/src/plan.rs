@@ -122,8 +122,7 @@ pub fn estimated_insns(model: &Model) -> u64 {
 pub fn weight_reads(model: &Model) -> f64 {
     let (mut reads, mut bytes) = (0.0, 0.0);
     for (at, op) in model.ops.iter().enumerate() {
-        let channels = op.body.channels();
-        let weights = channels.map_or(0, |channels| channels.weights.len()) as f64;
+        let weights = estimate::weight_bytes(model, at) as f64;
         reads += weights * model.tensors[at + 1].h.div_ceil(op.rows_per_step) as f64;
         bytes += weights;
     }

@@ -254,7 +254,7 @@ fn choice(flow: &Flow<'_>, segment: Segment) -> Choice {
             .sum(),
         reads: ops
             .clone()
-            .map(|op| (weight_bytes(flow, op) * passes(op)) as u64)
+            .map(|op| (weight_bytes(flow.model, op) * passes(op)) as u64)
             .sum(),
         segment,
     }

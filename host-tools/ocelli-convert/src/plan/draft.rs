@@ -69,7 +69,8 @@ impl Draft {
         let op = moment.and_then(|moment| trace.steps[moment]).unwrap_or(0);
         let worst = segments.partition_point(|segment| segment.end <= op);
         let passes = |op: usize| flow.totals[op].div_ceil(rows_per_step[op]);
-        let reads = (0..flow.totals.len()).map(|op| (weight_bytes(flow, op) * passes(op)) as u64);
+        let reads =
+            (0..flow.totals.len()).map(|op| (weight_bytes(flow.model, op) * passes(op)) as u64);
         Draft {
             packed: Puzzle::new(flow, &items, bound).quick(),
             regions: vec![],

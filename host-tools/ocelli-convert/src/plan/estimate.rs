@@ -3,7 +3,7 @@
 //! The same products are made in any plan; what differs is how often an op is started. The constants are fitted to counts
 //! of the emulated M4, op by op; `cargo xtask report` prints estimates beside counts.
 
-use ocelli_image::Body;
+use ocelli_image::{Body, Model};
 
 use super::schedule::Flow;
 
@@ -31,7 +31,7 @@ pub fn instructions(flow: &Flow<'_>, op: usize, rows_per_step: usize) -> u64 {
 fn step(flow: &Flow<'_>, op: usize, rows: usize) -> u64 {
     let model = flow.model;
     let output = &model.tensors[op + 1];
-    let weights = weight_bytes(flow, op);
+    let weights = weight_bytes(model, op);
     // Of one output code.
     let products = (weights / output.c.max(1)) as u64;
     let code = match &model.ops[op].body {
@@ -83,7 +83,7 @@ pub fn rows_alone(flow: &Flow<'_>, op: usize) -> Vec<usize> {
 }
 
 /// Bytes of an op's weights.
-pub fn weight_bytes(flow: &Flow<'_>, op: usize) -> usize {
-    let channels = flow.model.ops[op].body.channels();
+pub fn weight_bytes(model: &Model, op: usize) -> usize {
+    let channels = model.ops[op].body.channels();
     channels.map_or(0, |channels| channels.weights.len())
 }

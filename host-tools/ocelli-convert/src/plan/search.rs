@@ -24,15 +24,20 @@ pub fn crossing(flow: &Flow<'_>, cut: usize) -> usize {
 
 /// The plan with the smallest arena.
 ///
-/// Packing is not exact: at times it is luckier with fewer cuts to choose from.
+/// Packing is not exact: at times it is luckier with fewer cuts to choose from, or with plain lives.
 pub fn smallest(flow: &Flow<'_>) -> Draft {
-    let any = smallest_with(flow, |_| true);
-    let blocks = smallest_with(flow, |cut| crossing(flow, cut) == 1);
-    if key(&blocks) < key(&any) {
-        blocks
-    } else {
-        any
-    }
+    let best = smallest_with(flow, |_| true);
+    let others = [
+        smallest_with(flow, |cut| crossing(flow, cut) == 1),
+        Draft::layers(flow),
+    ];
+    others.into_iter().fold(best, |best, other| {
+        if key(&other) < key(&best) {
+            other
+        } else {
+            best
+        }
+    })
 }
 
 /// The plan with the smallest arena that is cut only where `may_cut` says so, and of those the one that reads weights least often.

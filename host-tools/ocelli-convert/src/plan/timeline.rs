@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use ocelli_image::Model;
 
+use super::estimate::weight_bytes;
 use super::live::{Item, Owner, bytes_alive, items};
 use super::schedule::{Flow, Pull};
 
@@ -81,10 +82,8 @@ impl Timeline {
         let mut segments: Vec<SegmentUse> = vec![];
         let (mut first_op, mut from) = (0, 0);
         for (&ops, &end) in model.segments.iter().zip(&ends) {
-            let reads = trace.steps[from..end].iter().flatten().map(|&op| {
-                let channels = model.ops[op].body.channels();
-                channels.map_or(0, |channels| channels.weights.len() as u64)
-            });
+            let steps = trace.steps[from..end].iter().flatten();
+            let reads = steps.map(|&op| weight_bytes(model, op) as u64);
             segments.push(SegmentUse {
                 first_op,
                 ops,
