@@ -96,6 +96,8 @@ impl OpKind {
 pub enum WeightPacking {
     /// The order of the formulas, `[out][h][w][in]` and its kind.
     Canonical = 0,
+    /// Pairs of codes of two channels in a word, for processors that multiply pairs of 16-bit numbers.
+    Paired = 1,
 }
 
 impl WeightPacking {
@@ -103,6 +105,7 @@ impl WeightPacking {
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
             0 => Some(WeightPacking::Canonical),
+            1 => Some(WeightPacking::Paired),
             _ => None,
         }
     }

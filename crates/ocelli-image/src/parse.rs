@@ -86,8 +86,14 @@ impl<'a> Image<'a> {
             }
             let got = record.kind;
             let kind = OpKind::from_number(got).ok_or(ParseError::OpKind { at, got })?;
-            if WeightPacking::from_number(record.weight_packing).is_none() {
-                return Err(ParseError::OpPacking { at });
+            let has_filters = matches!(
+                kind,
+                OpKind::Conv2d | OpKind::Depthwise | OpKind::Pointwise | OpKind::Dense
+            );
+            match WeightPacking::from_number(record.weight_packing) {
+                Some(WeightPacking::Canonical) => {}
+                Some(WeightPacking::Paired) if has_filters => {}
+                _ => return Err(ParseError::OpPacking { at }),
             }
             let [first, second] = record.inputs.map(|input| input.get());
             let made = |input: u16| usize::from(input) <= at;

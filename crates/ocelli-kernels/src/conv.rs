@@ -1,15 +1,16 @@
 //! Standard convolution.
 
-use crate::arch::{dot, sum};
+use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
-use crate::geometry::{Shape, Window, inside};
+use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps};
+use crate::geometry::{Shape, Window};
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
 
 /// What a convolution is made from.
 ///
 /// # Shapes
-/// `weights`: `[output.c][filter_h][filter_w][input.c]`.
+/// `weights`: `[output.c][filter_h][filter_w][input.c]`, or packed.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dParams<'a> {
     /// Input extents.
@@ -22,6 +23,8 @@ pub struct Conv2dParams<'a> {
     pub input_zero_point: i8,
     /// Filters.
     pub weights: &'a [i8],
+    /// The order in which they lie.
+    pub packing: Packing,
     /// Bias (with the input zero point folded in), factors and activation.
     pub requant: ChannelRequant<'a>,
 }
@@ -44,20 +47,18 @@ impl<'a> Conv2d<'a> {
             output,
             window,
             weights,
+            packing,
             requant,
             ..
         } = params;
         window.check(input, output)?;
-        let taps = window
-            .filter_h
-            .saturating_mul(window.filter_w)
-            .saturating_mul(input.c);
+        let taps = window.taps(input.c);
         expect(
             Operand::Weights,
-            taps.saturating_mul(output.c),
+            packing.filters_len(taps, output.c),
             weights.len(),
         )?;
-        requant.check(output.c, taps)?;
+        requant.check(output.c, taps.count(), packing)?;
         Ok(Conv2d(params))
     }
 
@@ -66,73 +67,163 @@ impl<'a> Conv2d<'a> {
         Conv2d(params)
     }
 
-    /// Makes output rows `first_row..`, as many as `output` holds.
-    pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
+    /// Scratch memory that [`run`](Self::run) makes good use of.
+    pub const fn scratch_bytes(params: &Conv2dParams<'_>) -> usize {
+        let taps = params.window.taps(params.input.c);
+        params.packing.block_bytes(taps, BLOCK_PIXELS)
+    }
+
+    /// Makes output rows `first_row..`, as many as `output` holds; slower with less scratch memory, down to none.
+    pub fn run(&self, input: &Rows<'_>, first_row: usize, scratch: &mut [i8], output: &mut [i8]) {
         let p = &self.0;
-        let rows = output.chunks_mut(p.output.row_elems().max(1));
-        for (r, row) in rows.enumerate() {
-            let top = p.window.first_row(first_row + r);
-            for (column, pixel) in row.chunks_mut(p.output.c.max(1)).enumerate() {
-                self.pixel(input, top, column, pixel);
+        let filters = Filters {
+            weights: p.weights,
+            packing: p.packing,
+            taps: p.window.taps(p.input.c),
+        };
+        let block = arch::block_bytes(filters.taps, p.packing, 1).max(1);
+        let fitting = scratch.len().checked_div(block).unwrap_or(0);
+        let at_once = fitting.min(BLOCK_PIXELS);
+        let out_c = p.output.c.max(1);
+        if at_once == 0 {
+            let rows = output.chunks_mut(p.output.row_elems().max(1));
+            for (r, row) in rows.enumerate() {
+                let top = p.window.first_row(first_row + r);
+                for (column, pixel) in row.chunks_mut(out_c).enumerate() {
+                    self.pixel(input, &filters, top, column, pixel);
+                }
             }
+            return;
+        }
+        // Pixels of adjoining rows lie next to each other too: a block may begin in one row and end in the next.
+        let (mut row, mut column) = (first_row, 0);
+        for output in output.chunks_mut(at_once * out_c) {
+            let pixels = output.len() / out_c;
+            let mut at = 0;
+            while at < pixels {
+                let count = (pixels - at).min(p.output.w - column);
+                self.gather(input, &filters, row, column, scratch, pixels, at, count);
+                at += count;
+                column += count;
+                if column >= p.output.w {
+                    (row, column) = (row + 1, 0);
+                }
+            }
+            arch::multiply_block(scratch, pixels, &filters, &p.requant, output);
         }
     }
 
-    /// One output pixel: all channels at the window whose first input row is `top`.
-    fn pixel(&self, input: &Rows<'_>, top: i32, column: usize, pixel: &mut [i8]) {
+    /// Brings what `count` windows of one output row, from column `column` on, see of the input into a block.
+    #[allow(clippy::too_many_arguments)]
+    fn gather(
+        &self,
+        input: &Rows<'_>,
+        filters: &Filters<'_>,
+        row: usize,
+        column: usize,
+        block: &mut [i8],
+        pixels: usize,
+        at: usize,
+        count: usize,
+    ) {
         let p = &self.0;
+        let (taps, packing, in_c) = (filters.taps, p.packing, p.input.c);
+        let runs_a_row = self.runs_a_row();
+        let step = p.window.stride_w * in_c;
+        let mut run = 0;
+        let mut r = p.window.first_row(row);
+        for _ in 0..p.window.filter_h {
+            let codes = input.row(r).unwrap_or(&[]);
+            let left = (column * p.window.stride_w) as i32 - p.window.padding.left as i32;
+            for k in 0..runs_a_row {
+                // The first code of the run under the first of the windows; outside of the row there is padding.
+                let first = (left + (k * p.window.dilation_w) as i32) * in_c as i32;
+                let of = |i: usize| first + (step * i) as i32;
+                let (mut inside, mut end) = (0, count);
+                while inside < end && of(inside) < 0 {
+                    inside += 1;
+                }
+                while inside < end && of(end - 1) as usize + taps.run > codes.len() {
+                    end -= 1;
+                }
+                for i in (0..inside).chain(end..count) {
+                    let before = (of(i).saturating_neg().max(0) as usize).min(taps.run);
+                    let codes = codes.get(of(i).max(0) as usize..).unwrap_or(&[]);
+                    let codes = codes.get(..taps.run - before).unwrap_or(codes);
+                    arch::fill_block_edge(
+                        block,
+                        taps,
+                        packing,
+                        pixels,
+                        at + i,
+                        run,
+                        before,
+                        codes,
+                        p.input_zero_point,
+                    );
+                }
+                if inside < end {
+                    let codes = codes.get(of(inside) as usize..).unwrap_or(&[]);
+                    arch::fill_block(
+                        block,
+                        taps,
+                        packing,
+                        pixels,
+                        at + inside,
+                        run,
+                        codes,
+                        step,
+                        end - inside,
+                    );
+                }
+                run += 1;
+            }
+            r = r.wrapping_add(p.window.dilation_h as i32);
+        }
+    }
+
+    /// Runs of codes that a filter row has.
+    const fn runs_a_row(&self) -> usize {
+        let window = &self.0.window;
+        if window.dilation_w == 1 {
+            1
+        } else {
+            window.filter_w
+        }
+    }
+
+    /// One output pixel without scratch memory: all channels at the window whose first input row is `top`.
+    fn pixel(
+        &self,
+        input: &Rows<'_>,
+        filters: &Filters<'_>,
+        top: i32,
+        column: usize,
+        pixel: &mut [i8],
+    ) {
+        let p = &self.0;
+        let Taps { runs, run: len } = filters.taps;
+        let runs_a_row = self.runs_a_row().max(1);
         let zero_point = i32::from(p.input_zero_point);
-        let filter_row = (p.window.filter_w * p.input.c).max(1);
-        let filters = p
-            .weights
-            .chunks_exact((filter_row * p.window.filter_h).max(1));
-        // Filter columns `left..right` lie inside the input, from input column `from` on.
-        let (left, right, from) = inside(&p.window, column, p.input.w);
-        let (head, tail, at) = (left * p.input.c, right * p.input.c, from * p.input.c);
-        for ((filter, (bias, requant)), code) in filters.zip(p.requant.channels()).zip(pixel) {
+        let left = (column * p.window.stride_w) as i32 - p.window.padding.left as i32;
+        for (out, ((bias, factor), code)) in p.requant.channels().zip(pixel).enumerate() {
             let mut acc = bias;
-            let mut r = top;
-            for taps in filter.chunks_exact(filter_row) {
-                acc = match input.row(r) {
-                    None => acc.wrapping_add(zero_point * sum(taps)),
-                    Some(row) if p.window.dilation_w == 1 => {
-                        // The pixels of a filter row lie next to each other: one dot product for all of them.
-                        let (before, rest) = taps.split_at_checked(head).unwrap_or((&[], taps));
-                        let (within, after) =
-                            rest.split_at_checked(tail - head).unwrap_or((rest, &[]));
-                        let outside = if before.len() + after.len() > 0 {
-                            sum(before) + sum(after)
-                        } else {
-                            0
-                        };
-                        dot(
-                            acc.wrapping_add(zero_point * outside),
-                            row.get(at..).unwrap_or(&[]),
-                            within,
-                        )
-                    }
-                    Some(row) => self.dilated_taps(acc, row, column, taps),
-                };
-                r = r.wrapping_add(p.window.dilation_h as i32);
+            for run in 0..runs {
+                let (filter_row, k) = (run / runs_a_row, run % runs_a_row);
+                let row = input.row(top + (filter_row * p.window.dilation_h) as i32);
+                let first = (left + (k * p.window.dilation_w) as i32) * p.input.c as i32;
+                let before = (first.saturating_neg().max(0) as usize).min(len);
+                let codes = row.unwrap_or(&[]);
+                let codes = codes.get(first.max(0) as usize..).unwrap_or(&[]);
+                let codes = codes.get(..len - before).unwrap_or(codes);
+                acc = acc.wrapping_add(filters.dot(out, run, before, codes));
+                if codes.len() < len {
+                    let padding = filters.sum(out, run, 0..before)
+                        + filters.sum(out, run, before + codes.len()..len);
+                    acc = acc.wrapping_add(zero_point * padding);
+                }
             }
-            *code = p.requant.code(acc, requant);
+            *code = p.requant.code(acc, factor);
         }
-    }
-
-    /// One filter row whose columns lie `dilation_w` apart.
-    fn dilated_taps(&self, mut acc: i32, row: &[i8], column: usize, taps: &[i8]) -> i32 {
-        let p = &self.0;
-        let mut at = (column * p.window.stride_w) as i32 - p.window.padding.left as i32;
-        for tap in taps.chunks_exact(p.input.c.max(1)) {
-            let pixel = usize::try_from(at)
-                .ok()
-                .and_then(|at| row.chunks_exact(p.input.c.max(1)).nth(at));
-            acc = match pixel {
-                Some(pixel) => dot(acc, pixel, tap),
-                None => acc.wrapping_add(i32::from(p.input_zero_point) * sum(tap)),
-            };
-            at += p.window.dilation_w as i32;
-        }
-        acc
     }
 }

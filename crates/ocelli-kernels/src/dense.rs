@@ -1,13 +1,14 @@
 //! Dense layer, also called fully connected.
 
-use crate::arch::dot;
 use crate::error::{Operand, ShapeError, expect};
+use crate::filter::{Filters, Packing, Taps};
+use crate::pointwise::multiply;
 use crate::requantize::ChannelRequant;
 
 /// What a dense layer is made from.
 ///
 /// # Shapes
-/// `weights`: `[outputs][inputs]`; the input is read in memory order, so `[h, w, c]` needs no flattening.
+/// `weights`: `[outputs][inputs]`, or packed; the input is read in memory order, so `[h, w, c]` needs no flattening.
 #[derive(Clone, Copy, Debug)]
 pub struct DenseParams<'a> {
     /// Input codes.
@@ -16,6 +17,8 @@ pub struct DenseParams<'a> {
     pub outputs: usize,
     /// Weights, a row per output.
     pub weights: &'a [i8],
+    /// The order in which they lie.
+    pub packing: Packing,
     /// Bias (with the input zero point folded in), factors and activation.
     pub requant: ChannelRequant<'a>,
 }
@@ -38,10 +41,14 @@ impl<'a> Dense<'a> {
         }
         expect(
             Operand::Weights,
-            params.inputs.saturating_mul(params.outputs),
+            params
+                .packing
+                .filters_len(Taps::one(params.inputs), params.outputs),
             params.weights.len(),
         )?;
-        params.requant.check(params.outputs, params.inputs)?;
+        params
+            .requant
+            .check(params.outputs, params.inputs, params.packing)?;
         Ok(Dense(params))
     }
 
@@ -50,12 +57,23 @@ impl<'a> Dense<'a> {
         Dense(params)
     }
 
-    /// Makes all outputs.
-    pub fn run(&self, input: &[i8], output: &mut [i8]) {
-        let p = &self.0;
-        let rows = p.weights.chunks_exact(p.inputs.max(1));
-        for ((weights, (bias, requant)), code) in rows.zip(p.requant.channels()).zip(output) {
-            *code = p.requant.code(dot(bias, input, weights), requant);
+    /// Scratch memory that [`run`](Self::run) makes good use of.
+    pub const fn scratch_bytes(params: &DenseParams<'_>) -> usize {
+        match params.packing {
+            // Codes are read where they lie.
+            Packing::Canonical => 0,
+            packing => packing.block_bytes(Taps::one(params.inputs), 1),
         }
+    }
+
+    /// Makes all outputs; slower without scratch memory.
+    pub fn run(&self, input: &[i8], scratch: &mut [i8], output: &mut [i8]) {
+        let p = &self.0;
+        let filters = Filters {
+            weights: p.weights,
+            packing: p.packing,
+            taps: Taps::one(p.inputs),
+        };
+        multiply(&filters, &p.requant, input, scratch, output);
     }
 }

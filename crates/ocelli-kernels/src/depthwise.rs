@@ -1,6 +1,8 @@
 //! Depthwise convolution.
 
+use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
+use crate::filter::Packing;
 use crate::geometry::{Shape, Window};
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
@@ -8,7 +10,7 @@ use crate::rows::Rows;
 /// What a depthwise convolution is made from.
 ///
 /// # Shapes
-/// `weights`: `[filter_h][filter_w][output.c]`, `output.c = input.c * depth_multiplier`; output channel `k` reads input
+/// `weights`: `[filter_h][filter_w][output.c]`, or packed; `output.c = input.c * depth_multiplier`; output channel `k` reads input
 /// channel `k / depth_multiplier`.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseParams<'a> {
@@ -24,6 +26,8 @@ pub struct DepthwiseParams<'a> {
     pub input_zero_point: i8,
     /// Filters.
     pub weights: &'a [i8],
+    /// The order in which they lie.
+    pub packing: Packing,
     /// Bias (with the input zero point folded in), factors and activation.
     pub requant: ChannelRequant<'a>,
 }
@@ -50,6 +54,7 @@ impl<'a> Depthwise<'a> {
             window,
             depth_multiplier,
             weights,
+            packing,
             requant,
             ..
         } = params;
@@ -65,10 +70,10 @@ impl<'a> Depthwise<'a> {
         let taps = window.filter_h.saturating_mul(window.filter_w);
         expect(
             Operand::Weights,
-            taps.saturating_mul(output.c),
+            packing.depthwise_len(window.filter_h, window.filter_w, output.c),
             weights.len(),
         )?;
-        requant.check(output.c, taps)?;
+        requant.check(output.c, taps, packing)?;
         Ok(Depthwise(params))
     }
 
@@ -77,9 +82,28 @@ impl<'a> Depthwise<'a> {
         Depthwise(params)
     }
 
-    /// Makes output rows `first_row..`, as many as `output` holds.
-    pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
+    /// Scratch memory that [`run`](Self::run) makes good use of.
+    pub const fn scratch_bytes(params: &DepthwiseParams<'_>) -> usize {
+        match params.packing {
+            Packing::Canonical => 0,
+            Packing::Paired => {
+                // A strip of four channels: pairs of adjoining rows, for two output rows where the stride allows it.
+                let window = &params.window;
+                let columns = (params.output.w.saturating_sub(1))
+                    .saturating_mul(window.stride_w)
+                    .saturating_add(window.span_w());
+                let pairs = (window.filter_h + 2) / 2;
+                columns.saturating_mul(pairs).saturating_mul(4 * 4)
+            }
+        }
+    }
+
+    /// Makes output rows `first_row..`, as many as `output` holds; slower with less scratch memory, down to none.
+    pub fn run(&self, input: &Rows<'_>, first_row: usize, scratch: &mut [i8], output: &mut [i8]) {
         let p = &self.0;
+        if arch::depthwise(p, input, first_row, scratch, output) {
+            return;
+        }
         let rows = output.chunks_mut(p.output.row_elems().max(1));
         for (r, row) in rows.enumerate() {
             let top = p.window.first_row(first_row + r);
@@ -114,16 +138,14 @@ impl<'a> Depthwise<'a> {
     ) -> [i32; BLOCK] {
         let p = &self.0;
         let mut sums = [0i32; BLOCK];
-        let mut taps = p.weights.chunks_exact(p.output.c.max(1));
         let mut r = top;
-        for _ in 0..p.window.filter_h {
+        for filter_row in 0..p.window.filter_h {
             let row = input.row(r);
             let mut at = left;
-            for tap in taps.by_ref().take(p.window.filter_w) {
-                let tap = tap
-                    .get(from..)
-                    .and_then(|tap| tap.get(..channels))
-                    .unwrap_or(&[]);
+            for filter_column in 0..p.window.filter_w {
+                let mut gathered = [0; BLOCK];
+                let place = (filter_row, filter_column);
+                let tap = self.tap(place, from, channels, &mut gathered);
                 let pixel = match (row, usize::try_from(at)) {
                     (Some(row), Ok(at)) if at < p.input.w => {
                         row.get(at * p.input.c..).unwrap_or(&[])
@@ -152,6 +174,35 @@ impl<'a> Depthwise<'a> {
             r = r.wrapping_add(p.window.dilation_h as i32);
         }
         sums
+    }
+
+    /// The weights of some channels at one place of the filter; gathered where they do not lie together.
+    #[inline(always)]
+    fn tap<'t>(
+        &'t self,
+        place: (usize, usize),
+        from: usize,
+        channels: usize,
+        gathered: &'t mut [i8; BLOCK],
+    ) -> &'t [i8] {
+        let p = &self.0;
+        let filter = (p.window.filter_h, p.window.filter_w);
+        let index = |channel| {
+            p.packing
+                .depthwise_index(filter, p.output.c, place, channel)
+        };
+        match p.packing {
+            Packing::Canonical => {
+                let tap = p.weights.get(index(from)..);
+                tap.and_then(|tap| tap.get(..channels)).unwrap_or(&[])
+            }
+            Packing::Paired => {
+                for (channel, weight) in (from..from + channels).zip(gathered.iter_mut()) {
+                    *weight = p.weights.get(index(channel)).copied().unwrap_or(0);
+                }
+                gathered.get(..channels).unwrap_or(&[])
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Shapes and sliding windows.
 
 use crate::error::{Operand, ShapeError, expect};
+use crate::filter::Taps;
 use core::ops::Range;
 
 /// Extents of an activation tensor.
@@ -94,6 +95,22 @@ impl Window {
         },
     };
 
+    /// The codes of an input of `channels` channels that lie under it.
+    pub const fn taps(&self, channels: usize) -> Taps {
+        // Pixels that lie next to each other are one run.
+        if self.dilation_w == 1 {
+            Taps {
+                runs: self.filter_h,
+                run: self.filter_w.saturating_mul(channels),
+            }
+        } else {
+            Taps {
+                runs: self.filter_h.saturating_mul(self.filter_w),
+                run: channels,
+            }
+        }
+    }
+
     /// Rows that the filter spans, holes included.
     pub const fn span_h(&self) -> usize {
         (self.filter_h.saturating_sub(1))
@@ -170,13 +187,4 @@ fn steps(padded: usize, span: usize, stride: usize) -> usize {
         Some(room) => room.checked_div(stride).map_or(0, |n| n.saturating_add(1)),
         None => 0,
     }
-}
-
-/// The filter columns of output column `column` that lie inside a row of `w` pixels, for dilation one.
-pub(crate) fn inside(window: &Window, column: usize, w: usize) -> (usize, usize, usize) {
-    let first = (column * window.stride_w) as i32 - window.padding.left as i32;
-    let skip = (-first).max(0) as usize;
-    // Not `clamp`, which panics where its bounds are the wrong way round.
-    let end = (w as i32 - first).min(window.filter_w as i32).max(0) as usize;
-    (skip.min(end), end, (first + skip as i32).max(0) as usize)
 }

@@ -1,6 +1,7 @@
 //! Layer normalization over the channels of each pixel.
 
 use crate::error::{Operand, ShapeError, expect};
+use crate::filter::Packing;
 use crate::geometry::Shape;
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
@@ -56,7 +57,7 @@ impl<'a> LayerNorm<'a> {
         if params.epsilon >= 1 << 62 {
             return Err(ShapeError::Epsilon);
         }
-        params.requant.check(c, TERMS)?;
+        params.requant.check(c, TERMS, Packing::Canonical)?;
         Ok(LayerNorm(params))
     }
 

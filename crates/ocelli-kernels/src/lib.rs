@@ -12,7 +12,7 @@
 //! # Source
 //! Arithmetic: the reference kernels of TensorFlow Lite for Microcontrollers, with double rounding.
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod add;
 mod arch;
@@ -21,6 +21,7 @@ mod conv;
 mod dense;
 mod depthwise;
 mod error;
+mod filter;
 mod geometry;
 mod layer_norm;
 mod multiply;
@@ -38,6 +39,7 @@ pub use conv::{Conv2d, Conv2dParams};
 pub use dense::{Dense, DenseParams};
 pub use depthwise::{Depthwise, DepthwiseParams};
 pub use error::{Operand, ShapeError};
+pub use filter::{BLOCK_PIXELS, Packing, Taps};
 pub use geometry::{Padding, Shape, Window};
 pub use layer_norm::{LayerNorm, LayerNormParams};
 pub use multiply::{Multiply, MultiplyParams};
@@ -45,7 +47,7 @@ pub use pad::{Pad, PadParams};
 pub use pointwise::{Pointwise, PointwiseParams};
 pub use pool::{AveragePool, GlobalAveragePool, GlobalAveragePoolParams, MaxPool, PoolParams};
 pub use requantize::{
-    ChannelRequant, Clamp, Requant, rounding_divide_by_power_of_two,
+    ChannelRequant, Clamp, PAIRED_SHIFTS, Requant, rounding_divide_by_power_of_two,
     saturating_rounding_doubling_high_mul,
 };
 pub use rows::Rows;

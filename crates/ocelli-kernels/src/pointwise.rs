@@ -1,7 +1,8 @@
 //! Pointwise convolution: one by one, stride one.
 
-use crate::arch::dot;
+use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
+use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps};
 use crate::geometry::Shape;
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
@@ -9,7 +10,7 @@ use crate::rows::Rows;
 /// What a pointwise convolution is made from.
 ///
 /// # Shapes
-/// `weights`: `[output.c][input.c]`. Input and output have the same height and width.
+/// `weights`: `[output.c][input.c]`, or packed. Input and output have the same height and width.
 #[derive(Clone, Copy, Debug)]
 pub struct PointwiseParams<'a> {
     /// Input extents.
@@ -18,6 +19,8 @@ pub struct PointwiseParams<'a> {
     pub output: Shape,
     /// Filters.
     pub weights: &'a [i8],
+    /// The order in which they lie.
+    pub packing: Packing,
     /// Bias (with the input zero point folded in), factors and activation.
     pub requant: ChannelRequant<'a>,
 }
@@ -39,6 +42,7 @@ impl<'a> Pointwise<'a> {
             input,
             output,
             weights,
+            packing,
             requant,
         } = params;
         if input.has_zero() || output.has_zero() {
@@ -48,10 +52,10 @@ impl<'a> Pointwise<'a> {
         expect(Operand::OutputWidth, input.w, output.w)?;
         expect(
             Operand::Weights,
-            input.c.saturating_mul(output.c),
+            packing.filters_len(Taps::one(input.c), output.c),
             weights.len(),
         )?;
-        requant.check(output.c, input.c)?;
+        requant.check(output.c, input.c, packing)?;
         Ok(Pointwise(params))
     }
 
@@ -60,20 +64,71 @@ impl<'a> Pointwise<'a> {
         Pointwise(params)
     }
 
+    /// Scratch memory that [`run`](Self::run) makes good use of.
+    pub const fn scratch_bytes(params: &PointwiseParams<'_>) -> usize {
+        match params.packing {
+            // Codes are read where they lie.
+            Packing::Canonical => 0,
+            packing => packing.block_bytes(Taps::one(params.input.c), BLOCK_PIXELS),
+        }
+    }
+
     /// Makes output rows `first_row..`, as many as `output` holds.
     ///
-    /// Rows that lie next to each other are one run of pixels.
-    pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
+    /// Rows that lie next to each other are one run of pixels. With less scratch memory, down to none, it is slower.
+    pub fn run(&self, input: &Rows<'_>, first_row: usize, scratch: &mut [i8], output: &mut [i8]) {
         let p = &self.0;
+        let filters = Filters {
+            weights: p.weights,
+            packing: p.packing,
+            taps: Taps::one(p.input.c),
+        };
         let rows = output.len().checked_div(p.output.row_elems()).unwrap_or(0);
-        let (in_c, out_c) = (p.input.c.max(1), p.output.c.max(1));
         let [head, tail] = input.runs(first_row, rows);
-        let pixels = head.chunks_exact(in_c).chain(tail.chunks_exact(in_c));
-        for (pixel, codes) in pixels.zip(output.chunks_exact_mut(out_c)) {
-            let filters = p.weights.chunks_exact(in_c);
-            for ((filter, (bias, requant)), code) in filters.zip(p.requant.channels()).zip(codes) {
-                *code = p.requant.code(dot(bias, pixel, filter), requant);
-            }
-        }
+        let pixels = head.len().checked_div(p.input.c).unwrap_or(0);
+        let (first, second) = output
+            .split_at_mut_checked(pixels * p.output.c)
+            .unwrap_or_default();
+        multiply(&filters, &p.requant, head, scratch, first);
+        multiply(&filters, &p.requant, tail, scratch, second);
+    }
+}
+
+/// Pixels that lie next to each other times the filters, a block of them at a time.
+pub(crate) fn multiply(
+    filters: &Filters<'_>,
+    requant: &ChannelRequant<'_>,
+    input: &[i8],
+    scratch: &mut [i8],
+    output: &mut [i8],
+) {
+    let taps = filters.taps;
+    let (in_c, out_c) = (taps.count().max(1), requant.bias.len().max(1));
+    let block = arch::block_bytes(taps, filters.packing, 1).max(1);
+    let fitting = scratch.len().checked_div(block).unwrap_or(0);
+    let at_once = fitting.min(BLOCK_PIXELS);
+    if !arch::is_expanded(filters.packing) {
+        arch::multiply_block(input, output.len() / out_c, filters, requant, output);
+        return;
+    }
+    if at_once == 0 {
+        arch::plain::multiply_block(input, output.len() / out_c, filters, requant, output);
+        return;
+    }
+    let inputs = input.chunks(at_once * in_c);
+    for (input, output) in inputs.zip(output.chunks_mut(at_once * out_c)) {
+        let pixels = output.len() / out_c;
+        arch::fill_block(
+            scratch,
+            taps,
+            filters.packing,
+            pixels,
+            0,
+            0,
+            input,
+            in_c,
+            pixels,
+        );
+        arch::multiply_block(scratch, pixels, filters, requant, output);
     }
 }

@@ -1,6 +1,9 @@
 //! The one rounding rule: from a 32-bit sum to a code.
 
+use core::ops::RangeInclusive;
+
 use crate::error::{Operand, ShapeError, expect};
+use crate::filter::Packing;
 
 /// High half of `2 * a * b`, rounded to nearest, halves towards plus infinity.
 ///
@@ -101,6 +104,12 @@ impl Clamp {
     }
 }
 
+/// Shifts that channels of [`Packing::Paired`] may have.
+///
+/// Their loops round with one constant that holds the zero point too: it needs a shift to the right, and room for the
+/// zero point above it.
+pub const PAIRED_SHIFTS: RangeInclusive<i8> = -22..=-1;
+
 /// Bias, factor and range of every output channel.
 ///
 /// The input's zero point is folded into the bias: `bias[c] = b[c] - zero_point * sum(weights of c)`, so that a kernel
@@ -121,7 +130,12 @@ pub struct ChannelRequant<'a> {
 
 impl ChannelRequant<'_> {
     /// Checks lengths, ranges, and that no sum of `terms` products of codes can leave 32 bits.
-    pub(crate) fn check(&self, channels: usize, terms: usize) -> Result<(), ShapeError> {
+    pub(crate) fn check(
+        &self,
+        channels: usize,
+        terms: usize,
+        packing: Packing,
+    ) -> Result<(), ShapeError> {
         expect(Operand::Bias, channels, self.bias.len())?;
         expect(Operand::Multiplier, channels, self.multiplier.len())?;
         expect(Operand::Shift, channels, self.shift.len())?;
@@ -139,6 +153,9 @@ impl ChannelRequant<'_> {
                 shift: shift.into(),
             }
             .check(at, products + i64::from(bias).abs())?;
+            if packing == Packing::Paired && !PAIRED_SHIFTS.contains(&shift) {
+                return Err(ShapeError::Requant { at });
+            }
         }
         Ok(())
     }

@@ -6,8 +6,8 @@
 
 use ocelli::block::{InvertedResidual, InvertedResidualParams, SeparableConv, SeparableConvParams};
 use ocelli::kernels::{
-    AddParams, ChannelRequant, Clamp, DepthwiseParams, Padding, PointwiseParams, Requant, Shape,
-    Window,
+    AddParams, ChannelRequant, Clamp, DepthwiseParams, Packing, Padding, PointwiseParams, Requant,
+    Shape, Window,
 };
 
 /// Rows and columns of both blocks' output.
@@ -78,12 +78,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             depth_multiplier: 1,
             input_zero_point: 0,
             weights: &first_depthwise.weights,
+            packing: Packing::Canonical,
             requant: first_depthwise.requant(relu),
         },
         pointwise: PointwiseParams {
             input: Shape::new(SIDE, SIDE, 8),
             output: narrow,
             weights: &first_pointwise.weights,
+            packing: Packing::Canonical,
             requant: first_pointwise.requant(Clamp::NONE),
         },
     };
@@ -97,6 +99,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             input: narrow,
             output: wide,
             weights: &expand.weights,
+            packing: Packing::Canonical,
             requant: expand.requant(relu),
         }),
         depthwise: DepthwiseParams {
@@ -106,12 +109,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             depth_multiplier: 1,
             input_zero_point: 0,
             weights: &depthwise.weights,
+            packing: Packing::Canonical,
             requant: depthwise.requant(relu),
         },
         project: PointwiseParams {
             input: wide,
             output: narrow,
             weights: &project.weights,
+            packing: Packing::Canonical,
             requant: project.requant(Clamp::NONE),
         },
         skip: Some(AddParams {

@@ -69,16 +69,33 @@ impl InvertedResidualParams<'_> {
         let (deep, at) = place(self.depthwise.output, 1, at);
         let (narrow, at) = place(self.project.output, 1, at);
         let (input, at) = place(self.input(), ring, at);
-        let (sum, bytes) = place(self.output(), self.skip.is_some() as usize, at);
+        let (sum, at) = place(self.output(), self.skip.is_some() as usize, at);
         Layout {
+            scratch: at,
             wide,
             deep,
             narrow,
             // Without expansion the depthwise convolution's rows are the block's input.
             input: if self.expand.is_some() { input } else { wide },
             sum,
-            bytes,
+            bytes: at.saturating_add(self.scratch_bytes()),
         }
+    }
+
+    /// Scratch memory of the layer that wants the most.
+    const fn scratch_bytes(&self) -> usize {
+        let expand = match &self.expand {
+            Some(expand) => Pointwise::scratch_bytes(expand),
+            None => 0,
+        };
+        let depthwise = Depthwise::scratch_bytes(&self.depthwise);
+        let project = Pointwise::scratch_bytes(&self.project);
+        let most = if expand > depthwise {
+            expand
+        } else {
+            depthwise
+        };
+        if most > project { most } else { project }
     }
 }
 
@@ -193,6 +210,8 @@ struct Layout {
     input: Tensor,
     /// A row of the sum.
     sum: Tensor,
+    /// Where scratch memory begins; it goes to the end.
+    scratch: usize,
     bytes: usize,
 }
 
@@ -280,7 +299,13 @@ impl<'a, 'm> InvertedResidual<'a, 'm> {
     /// [`InputError::Length`]; [`InputError::NotNeeded`] behind the last row, and while a row waits to be taken. Nothing
     /// has changed then.
     pub fn push_row(&mut self, row: &[i8]) -> Result<(), InputError> {
-        let Layout { wide, input, .. } = self.layout;
+        let Layout {
+            wide,
+            input,
+            scratch,
+            bytes,
+            ..
+        } = self.layout;
         let (needed, got) = (input.row_elems(), row.len());
         if needed != got {
             return Err(InputError::Length { needed, got });
@@ -298,7 +323,10 @@ impl<'a, 'm> InvertedResidual<'a, 'm> {
         }
         if let Some(expand) = self.expand {
             let rows = Rows::new(at, needed, [row, &[]]);
-            expand.run(&rows, at, self.row_mut(&wide, at));
+            let [place, _] = spans(&wide, &(at..at + 1));
+            if let Ok([scratch, output]) = self.memory.get_disjoint_mut([scratch..bytes, place]) {
+                expand.run(&rows, at, scratch, output);
+            }
         }
         Ok(())
     }
@@ -316,20 +344,27 @@ impl<'a, 'm> InvertedResidual<'a, 'm> {
             narrow,
             input,
             sum,
+            scratch,
+            bytes,
             ..
         } = self.layout;
+        let scratch = scratch..bytes;
         let read = self.window.input_rows(at, 1, wide.h);
         let [a, b] = spans(&wide, &read);
         let [deep_at, narrow_at] = [only(&deep), only(&narrow)];
-        let memory = self.memory.get_disjoint_mut([a, b, deep_at.clone()]);
-        if let Ok([a, b, output]) = memory {
+        let memory = self
+            .memory
+            .get_disjoint_mut([a, b, deep_at.clone(), scratch.clone()]);
+        if let Ok([a, b, output, scratch]) = memory {
             let rows = Rows::new(read.start, wide.row_elems(), [&*a, &*b]);
-            self.depthwise.run(&rows, at, output);
+            self.depthwise.run(&rows, at, scratch, output);
         }
-        let memory = self.memory.get_disjoint_mut([deep_at, narrow_at.clone()]);
-        if let Ok([row, output]) = memory {
+        let memory = self
+            .memory
+            .get_disjoint_mut([deep_at, narrow_at.clone(), scratch]);
+        if let Ok([row, output, scratch]) = memory {
             let rows = Rows::new(at, deep.row_elems(), [&*row, &[]]);
-            self.project.run(&rows, at, output);
+            self.project.run(&rows, at, scratch, output);
         }
         let Some(skip) = self.skip else {
             return self.memory.get(narrow_at);

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use ocelli_image::{Body, ChannelsRef, OpKind, PaddingRecord, Tensor, WindowRecord};
+use ocelli_image::{Body, ChannelsRef, OpKind, PaddingRecord, Tensor, WeightPacking, WindowRecord};
 use ocelli_kernels::*;
 
 /// An op with the tensors around it.
@@ -10,6 +10,8 @@ use ocelli_kernels::*;
 pub struct OpContext<'a> {
     /// What the op does.
     pub body: Body<ChannelsRef<'a>>,
+    /// The order in which its weights lie.
+    pub weight_packing: WeightPacking,
     /// The tensors it reads; for one input both are the same.
     pub inputs: [Tensor; 2],
     /// The tensor it makes.
@@ -122,23 +124,29 @@ impl Family {
     pub const CONV_2D: Family = family!(Conv2d, Conv2d, conv, |conv, io| conv.run(
         &io.inputs[0],
         io.rows.start,
+        io.scratch,
         io.output
     ));
     /// Depthwise convolution.
     pub const DEPTHWISE: Family = family!(Depthwise, Depthwise, depthwise, |conv, io| conv.run(
         &io.inputs[0],
         io.rows.start,
+        io.scratch,
         io.output
     ));
     /// Pointwise convolution.
     pub const POINTWISE: Family = family!(Pointwise, Pointwise, pointwise, |conv, io| conv.run(
         &io.inputs[0],
         io.rows.start,
+        io.scratch,
         io.output
     ));
     /// Dense layer.
-    pub const DENSE: Family = family!(Dense, Dense, dense, |dense, io| dense
-        .run(io.inputs[0].runs(0, usize::MAX)[0], io.output));
+    pub const DENSE: Family = family!(Dense, Dense, dense, |dense, io| dense.run(
+        io.inputs[0].runs(0, usize::MAX)[0],
+        io.scratch,
+        io.output
+    ));
     /// Sum of two tensors.
     pub const ADD: Family = family!(Add, Add, add, |add, io| run_add(&add, io));
     /// Mean over a window.
@@ -245,7 +253,8 @@ pub(crate) const fn shape(tensor: &Tensor) -> Shape {
     Shape::new(tensor.h, tensor.w, tensor.c)
 }
 
-pub(crate) fn window(record: &WindowRecord) -> Window {
+/// The window of a record.
+pub fn window(record: &WindowRecord) -> Window {
     Window {
         filter_h: record.filter_h.into(),
         filter_w: record.filter_w.into(),
@@ -270,6 +279,22 @@ const fn clamp([min, max]: [i8; 2]) -> Clamp {
     Clamp { min, max }
 }
 
+/// Scratch memory that the kernel of an op makes good use of; of a global pooling, what it needs.
+pub fn scratch_bytes(op: &OpContext<'_>) -> usize {
+    match &op.body {
+        Body::Conv2d { .. } => conv(op).map_or(0, |params| Conv2d::scratch_bytes(&params)),
+        Body::Depthwise { .. } => {
+            depthwise(op).map_or(0, |params| Depthwise::scratch_bytes(&params))
+        }
+        Body::Pointwise { .. } => {
+            pointwise(op).map_or(0, |params| Pointwise::scratch_bytes(&params))
+        }
+        Body::Dense { .. } => dense(op).map_or(0, |params| Dense::scratch_bytes(&params)),
+        Body::GlobalAveragePool { .. } => GlobalAveragePool::sums_bytes(shape(&op.inputs[0])),
+        _ => 0,
+    }
+}
+
 const fn factor(factor: ocelli_image::Factor) -> Requant {
     Requant {
         multiplier: factor.multiplier,
@@ -287,6 +312,14 @@ fn requant<'a>(channels: &ChannelsRef<'a>, output: &Tensor) -> ChannelRequant<'a
     }
 }
 
+/// The kernels' word for an order of weights.
+pub const fn packing(packing: WeightPacking) -> Packing {
+    match packing {
+        WeightPacking::Canonical => Packing::Canonical,
+        WeightPacking::Paired => Packing::Paired,
+    }
+}
+
 fn conv<'a>(op: &OpContext<'a>) -> Option<Conv2dParams<'a>> {
     let Body::Conv2d {
         window: w,
@@ -301,6 +334,7 @@ fn conv<'a>(op: &OpContext<'a>) -> Option<Conv2dParams<'a>> {
         window: window(w),
         input_zero_point: op.inputs[0].zero_point,
         weights: channels.weights,
+        packing: packing(op.weight_packing),
         requant: requant(channels, &op.output),
     })
 }
@@ -321,6 +355,7 @@ fn depthwise<'a>(op: &OpContext<'a>) -> Option<DepthwiseParams<'a>> {
         depth_multiplier: (*depth_multiplier).into(),
         input_zero_point: op.inputs[0].zero_point,
         weights: channels.weights,
+        packing: packing(op.weight_packing),
         requant: requant(channels, &op.output),
     })
 }
@@ -333,6 +368,7 @@ fn pointwise<'a>(op: &OpContext<'a>) -> Option<PointwiseParams<'a>> {
         input: shape(&op.inputs[0]),
         output: shape(&op.output),
         weights: channels.weights,
+        packing: packing(op.weight_packing),
         requant: requant(channels, &op.output),
     })
 }
@@ -345,6 +381,7 @@ fn dense<'a>(op: &OpContext<'a>) -> Option<DenseParams<'a>> {
         inputs: op.inputs[0].elems(),
         outputs: op.output.elems(),
         weights: channels.weights,
+        packing: packing(op.weight_packing),
         requant: requant(channels, &op.output),
     })
 }

@@ -1,7 +1,7 @@
 //! Learning: the trainer of `ocelli-learn`, and the int8 head that it ends in, run by the same kernel as the model's.
 
 use ocelli_image::Image;
-use ocelli_kernels::{ChannelRequant, Clamp, Dense, DenseParams, ShapeError};
+use ocelli_kernels::{ChannelRequant, Clamp, Dense, DenseParams, Packing, ShapeError};
 
 pub use ocelli_learn::*;
 
@@ -51,9 +51,10 @@ impl Int8Head<'_> {
             inputs,
             outputs,
             weights: self.weights,
+            packing: Packing::Canonical,
             requant,
         })?
-        .run(embedding, logits);
+        .run(embedding, &mut [], logits);
         Ok(())
     }
 }

@@ -35,7 +35,7 @@ mod session;
 
 pub use digest::OpDigests;
 pub use error::{InputError, LoadError};
-pub use families::{Family, KernelTable, OpContext, OpIo};
+pub use families::{Family, KernelTable, OpContext, OpIo, packing, scratch_bytes, window};
 pub use memory::{arena_bytes, region_bytes};
 pub use observer::Observer;
 pub use ocelli_image::{Crc32, Image, OpKind, ParseError, Region, Tensor};

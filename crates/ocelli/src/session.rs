@@ -525,6 +525,7 @@ impl<'a> Session<'a> {
 fn context<'a>(image: &Image<'a>, record: &Op<'a>, at: usize) -> OpContext<'a> {
     OpContext {
         body: record.body,
+        weight_packing: record.weight_packing,
         inputs: record.inputs.map(|input| image.tensor(input)),
         output: image.tensor(at + 1),
     }

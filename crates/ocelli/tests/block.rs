@@ -5,7 +5,7 @@ use ocelli::block::{
     BlockError, InvertedResidual, InvertedResidualParams, Layer, SeparableConv, SeparableConvParams,
 };
 use ocelli::kernels::{
-    Add, AddParams, ChannelRequant, Clamp, Depthwise, DepthwiseParams, Padding, Pointwise,
+    Add, AddParams, ChannelRequant, Clamp, Depthwise, DepthwiseParams, Packing, Padding, Pointwise,
     PointwiseParams, Requant, Rows, Shape, ShapeError, Window,
 };
 
@@ -139,6 +139,7 @@ impl Block {
                 input: self.input,
                 output: wide,
                 weights: &expand.weights,
+                packing: Packing::Canonical,
                 requant: expand.requant(relu(expand.zero_point)),
             }),
             depthwise: DepthwiseParams {
@@ -152,12 +153,14 @@ impl Block {
                     self.input_zero_point
                 },
                 weights: &depthwise.weights,
+                packing: Packing::Canonical,
                 requant: depthwise.requant(relu(depthwise.zero_point)),
             },
             project: PointwiseParams {
                 input: deep,
                 output: self.output,
                 weights: &project.weights,
+                packing: Packing::Canonical,
                 requant: project.requant(Clamp::NONE),
             },
             skip: self.has_skip.then_some(AddParams {
@@ -182,17 +185,17 @@ fn by_layers(params: &InvertedResidualParams<'_>, input: &[i8]) -> Vec<i8> {
     if let Some(expand) = params.expand {
         let mut output = vec![0; expand.output.elems()];
         let kernel = Pointwise::new(expand).expect("a sound layer");
-        kernel.run(&Rows::whole(&tensor, row_elems), 0, &mut output);
+        kernel.run(&Rows::whole(&tensor, row_elems), 0, &mut [], &mut output);
         (tensor, row_elems) = (output, expand.output.row_elems());
     }
     let mut output = vec![0; params.depthwise.output.elems()];
     let kernel = Depthwise::new(params.depthwise).expect("a sound layer");
-    kernel.run(&Rows::whole(&tensor, row_elems), 0, &mut output);
+    kernel.run(&Rows::whole(&tensor, row_elems), 0, &mut [], &mut output);
     (tensor, row_elems) = (output, params.depthwise.output.row_elems());
 
     let mut output = vec![0; params.project.output.elems()];
     let kernel = Pointwise::new(params.project).expect("a sound layer");
-    kernel.run(&Rows::whole(&tensor, row_elems), 0, &mut output);
+    kernel.run(&Rows::whole(&tensor, row_elems), 0, &mut [], &mut output);
     if let Some(skip) = params.skip {
         let mut sum = vec![0; output.len()];
         let kernel = Add::new(skip).expect("a sound layer");
@@ -449,12 +452,14 @@ fn a_tensor_of_too_many_rows_is_refused() {
                 depth_multiplier: 1,
                 input_zero_point: 0,
                 weights: &[1],
+                packing: Packing::Canonical,
                 requant,
             },
             pointwise: PointwiseParams {
                 input: shape,
                 output: shape,
                 weights: &[1],
+                packing: Packing::Canonical,
                 requant,
             },
         };

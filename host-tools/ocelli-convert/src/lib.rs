@@ -28,6 +28,7 @@ pub mod preprocess;
 pub mod quantize;
 pub mod reconstruct;
 pub mod report;
+pub mod target;
 pub mod tflite;
 pub mod weights;
 

@@ -19,7 +19,7 @@ pub fn check(
     input: &Map,
     expected: &Map,
     needs: impl Fn(Range<usize>) -> Range<usize>,
-    run: impl Fn(&Rows<'_>, usize, &mut [i8]),
+    mut run: impl FnMut(&Rows<'_>, usize, &mut [i8]),
     random: &mut Random,
     case: impl std::fmt::Debug,
 ) {

@@ -21,6 +21,7 @@ const CONV: Conv2dParams<'static> = Conv2dParams {
     window: WINDOW,
     input_zero_point: 0,
     weights: &[1; 54],
+    packing: Packing::Canonical,
     requant: REQUANT,
 };
 
@@ -293,6 +294,7 @@ fn extents_at_the_end_of_the_range_are_refused_and_overflow_nothing() {
         inputs: MOST,
         outputs: MOST,
         weights: &[],
+        packing: Packing::Canonical,
         requant: REQUANT,
     };
     assert!(Dense::new(dense).is_err());

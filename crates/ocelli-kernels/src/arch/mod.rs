@@ -1,7 +1,22 @@
 //! The inner loops, one file per instruction set with the same names in each. `unsafe` is allowed here only.
 //!
-//! So far there is one set, in portable code; the choice is made here and nowhere else.
+//! # What a file has
+//! - `NAME`: what `backend()` reports.
+//! - `is_expanded(packing)`: whether the loops for filters of that packing read a *block*: a few pixels' codes under the
+//!   filter, brought into the form that the loops want. Otherwise they read codes as they lie, `taps.count()` a pixel.
+//! - `block_bytes(taps, packing, pixels)`: the memory for a block, never more than `Packing::block_bytes` says.
+//! - `fill_block(block, taps, packing, pixels, first, run, codes, step, count)`: brings run `run` of the pixels
+//!   `first..first + count` of a block of `pixels` pixels into it; pixel `first + i` has its codes at `i * step`.
+//! - `fill_block_edge(.., pixel, run, before, codes, zero_point)`: the same for one pixel whose run reaches over an end of
+//!   the row: `before` codes and those behind `codes` are padding.
+//! - `multiply_block(block, pixels, filters, requant, output)`: all channels of these pixels, `[pixel][channel]`.
+//! - `depthwise(params, input, first_row, scratch, output)`: output rows of a depthwise convolution, or `false`, and then
+//!   nothing was done.
+//! - `dot`, `sum`: of runs of codes, wherever there is nothing better.
+//!
+//! The choice is made here and nowhere else.
 
-mod plain;
+pub(crate) mod plain;
 
-pub(crate) use plain::{NAME, dot, sum};
+#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "x86")))]
+pub(crate) use plain::*;

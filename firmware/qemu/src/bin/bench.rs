@@ -114,6 +114,7 @@ fn run_kernels(image: &Image<'_>, kernels: &KernelTable, arena: &mut [u8]) {
         };
         let op = OpContext {
             body: record.body,
+            weight_packing: record.weight_packing,
             inputs: record.inputs.map(|input| image.tensor(input)),
             output: image.tensor(at + 1),
         };
