@@ -17,6 +17,8 @@ pub struct Emulated {
     pub name: &'static str,
     /// What its programs are built for.
     pub target: &'static str,
+    /// The processor, where the target allows for several and the kernels have loops for this one.
+    pub cpu: Option<&'static str>,
     /// The feature of `ocelli-qemu` that means this board, where the target does not.
     pub feature: Option<&'static str>,
 }
@@ -26,36 +28,43 @@ pub const EMULATED: &[Emulated] = &[
     Emulated {
         name: "m0",
         target: "thumbv6m-none-eabi",
+        cpu: None,
         feature: None,
     },
     Emulated {
         name: "m3",
         target: "thumbv7m-none-eabi",
+        cpu: None,
         feature: None,
     },
     Emulated {
         name: "m4",
         target: M4F,
+        cpu: None,
         feature: None,
     },
     Emulated {
         name: "m4-256k",
         target: M4F,
+        cpu: None,
         feature: Some("ram-256k"),
     },
     Emulated {
         name: "m7",
         target: M4F,
+        cpu: None,
         feature: Some("mps2-an500"),
     },
     Emulated {
         name: "m33",
         target: "thumbv8m.main-none-eabihf",
+        cpu: Some("cortex-m33"),
         feature: None,
     },
     Emulated {
         name: "m55",
         target: "thumbv8m.main-none-eabihf",
+        cpu: Some("cortex-m55"),
         feature: Some("mps3-an547"),
     },
 ];
@@ -99,7 +108,7 @@ pub fn emulated(thumb: &Thumb, name: &str) -> Result<PathBuf> {
     ));
     fs::create_dir_all(repo::target().join("firmware"))?;
     let put = |program: &str| {
-        let elf = thumb.build_bin(&qemu_dir(), program, board.target, board.feature)?;
+        let elf = thumb.build_bin(&qemu_dir(), program, board.target, board.cpu, board.feature)?;
         let to = repo::target().join(format!("firmware/{program}-{name}.elf"));
         fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
         Ok(to)
@@ -141,7 +150,7 @@ pub fn real(thumb: &Thumb, board: &str) -> Result<PathBuf> {
         "building the firmware of {board} with {}",
         thumb.describe()
     ));
-    thumb.build_bin(&found.dir(), found.bin, found.target, None)
+    thumb.build_bin(&found.dir(), found.bin, found.target, None, None)
 }
 
 /// Builds what was asked for, every emulated board if nothing was, and prints where it is, with its sizes.

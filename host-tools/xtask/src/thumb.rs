@@ -99,15 +99,25 @@ impl Thumb {
         }
     }
 
-    /// Builds one program in release and gives back its ELF.
+    /// Builds one program in release, for a processor if one is named, and gives back its ELF.
     pub fn build_bin(
         &self,
         dir: &Path,
         bin: &str,
         target: &str,
+        cpu: Option<&str>,
         feature: Option<&str>,
     ) -> Result<PathBuf> {
         let mut command = self.cargo("build", target);
+        if let Some(cpu) = cpu {
+            // What is built for one processor must not be taken for another's.
+            let dir = repo::target().join(cpu);
+            let flags = format!("target.{target}.rustflags=[\"-Ctarget-cpu={cpu}\"]");
+            command
+                .args(["--config", &flags])
+                .arg("--target-dir")
+                .arg(dir);
+        }
         command
             .current_dir(dir)
             .args(["--release", "--bin", bin])

@@ -16,7 +16,15 @@
 //!
 //! The choice is made here and nowhere else.
 
+#[cfg(ocelli_arch = "dsp")]
+mod dsp;
+#[cfg(ocelli_arch = "mve")]
+mod mve;
 pub(crate) mod plain;
 
-#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "x86")))]
+#[cfg(ocelli_arch = "dsp")]
+pub(crate) use dsp::*;
+#[cfg(ocelli_arch = "mve")]
+pub(crate) use mve::*;
+#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve")))]
 pub(crate) use plain::*;

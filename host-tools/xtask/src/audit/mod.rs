@@ -84,7 +84,7 @@ pub fn build(thumb: &Thumb, target: &str) -> Result<PathBuf> {
         "building {PROGRAM} for {target} with {}",
         thumb.describe()
     ));
-    thumb.build_bin(&firmware::qemu_dir(), PROGRAM, target, None)
+    thumb.build_bin(&firmware::qemu_dir(), PROGRAM, target, None, None)
 }
 
 /// Builds every device crate: those that learn, store and talk are not in the program that only infers.

@@ -207,7 +207,7 @@ impl Board {
     fn build() -> Result<Self> {
         let qemu = qemu::find()?;
         let thumb = Thumb::detect(&[M4F])?;
-        let program = thumb.build_bin(&firmware::qemu_dir(), "bench", M4F, None)?;
+        let program = thumb.build_bin(&firmware::qemu_dir(), "bench", M4F, None, None)?;
         Ok(Board { qemu, program })
     }
 
