@@ -1,0 +1,83 @@
+//! Channels with random factors, and what becomes of a sum.
+
+use alloc::vec::Vec;
+
+use ocelli::kernels::{ChannelRequant, Clamp};
+
+use crate::random::Random;
+
+/// What is done to the sums of an op's channels.
+#[derive(Debug)]
+pub struct Channels {
+    bias: Vec<i32>,
+    multiplier: Vec<i32>,
+    shift: Vec<i8>,
+    zero_point: i8,
+    clamp: Clamp,
+}
+
+impl Channels {
+    /// For sums of `terms` products; most outputs lie inside the range of codes. Shifts are such as every packing allows.
+    pub fn random(count: usize, terms: usize, random: &mut Random) -> Self {
+        // A sum of n random products is some 9,000 * sqrt(n); this brings it to about 100.
+        let natural = -7 - (32 - (terms as u32).leading_zeros() as i32) / 2;
+        let bound = (terms as i32).saturating_mul(128 * 16);
+        let full = random.number(0, 2) == 0;
+        let clamp = Clamp {
+            min: if full {
+                i8::MIN
+            } else {
+                random.number(-128, -20) as i8
+            },
+            max: if full {
+                i8::MAX
+            } else {
+                random.number(20, 127) as i8
+            },
+        };
+        Channels {
+            bias: (0..count).map(|_| random.number(-bound, bound)).collect(),
+            multiplier: (0..count)
+                .map(|_| match random.number(0, 15) {
+                    0 => random.pick(&[0, 1, 1 << 30, i32::MAX]),
+                    _ => random.number(1 << 30, i32::MAX - 1),
+                })
+                .collect(),
+            shift: (0..count)
+                .map(|_| match random.number(0, 7) {
+                    0 => random.number(-22, -1) as i8,
+                    _ => random.number(natural - 2, natural + 2).clamp(-22, -1) as i8,
+                })
+                .collect(),
+            zero_point: random.code(),
+            clamp,
+        }
+    }
+
+    /// As kernels take them.
+    pub fn requant(&self) -> ChannelRequant<'_> {
+        ChannelRequant {
+            bias: &self.bias,
+            multiplier: &self.multiplier,
+            shift: &self.shift,
+            output_zero_point: self.zero_point,
+            clamp: self.clamp,
+        }
+    }
+
+    /// The code of a sum of products, the bias not yet in it.
+    pub fn code(&self, channel: usize, sum: i32) -> i8 {
+        let acc = i64::from(sum + self.bias[channel]);
+        // High half of twice the product, halves up; then divided, halves away from zero.
+        let high = (acc * i64::from(self.multiplier[channel]) + (1 << 30)) >> 31;
+        let e = -i64::from(self.shift[channel]);
+        let half = 1 << (e - 1);
+        let value = if high >= 0 {
+            (high + half) >> e
+        } else {
+            -((-high + half) >> e)
+        };
+        let code = value + i64::from(self.zero_point);
+        code.clamp(self.clamp.min.into(), self.clamp.max.into()) as i8
+    }
+}
