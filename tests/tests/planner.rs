@@ -3,6 +3,7 @@
 use ocelli::{Image, KernelTable, Session, arena_bytes};
 use ocelli_convert::PlanError;
 use ocelli_convert::plan::{self, PlanKind, plan, verify};
+use ocelli_convert::target::{Target, pack};
 use ocelli_image::{Body, Model};
 use ocelli_tests::memory::{Arena, run};
 use ocelli_tests::network::Network;
@@ -51,13 +52,42 @@ fn no_kind_of_plan_changes_a_bit_and_none_needs_more_than_layers() {
 fn less_memory_than_the_smallest_plan_is_refused_and_the_smallest_named() {
     cases(50, |random| {
         let network = Network::random(random);
-        let least = plan::arena_bytes(&planned(&network, PlanKind::Small));
-        let refused = plan(network.model(), PlanKind::Within(least - 1));
-        let bytes = least - 1;
-        assert!(
-            matches!(refused, Err(PlanError::DoesNotFit { bytes: b, least: l }) if (b, l) == (bytes, least))
-        );
+        let model = || packed(&network);
+        let refused = |bytes| match plan(model(), PlanKind::Within(bytes)) {
+            Err(PlanError::DoesNotFit { least, .. }) => Some(least),
+            _ => None,
+        };
+        let least = refused(0).expect("no network runs in no memory");
+        assert_eq!(refused(least - 1), Some(least));
+        assert_eq!(refused(least), None);
+        // Without large blocks for the kernels a plan may be smaller than the smallest one that has them.
+        let small = plan(model(), PlanKind::Small).expect("a sound plan");
+        assert!(least <= plan::arena_bytes(&small));
     });
+}
+
+#[test]
+fn packed_weights_and_blocks_of_any_size_change_no_code() {
+    cases(60, |random| {
+        let network = Network::random(random);
+        let input = Map::random(network.shapes[0], random);
+        let expected = run(&planned(&network, PlanKind::Layers), &input.codes);
+        let large = plan(packed(&network), PlanKind::Layers).expect("a sound plan");
+        let least = match plan(packed(&network), PlanKind::Within(0)) {
+            Err(PlanError::DoesNotFit { least, .. }) => least,
+            _ => panic!("no network runs in no memory"),
+        };
+        let slim = plan(packed(&network), PlanKind::Within(least)).expect("enough memory");
+        for model in [large, slim] {
+            assert_eq!(run(&model, &input.codes), expected);
+        }
+    });
+}
+
+fn packed(network: &Network) -> Model {
+    let mut model = network.model();
+    pack(&mut model, Target::M4.packing());
+    model
 }
 
 #[test]

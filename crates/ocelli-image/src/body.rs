@@ -242,29 +242,32 @@ impl<C: Storage> Body<C> {
     }
 
     /// The same with its weights and tables held in another way.
-    pub fn map_storage<D: Storage>(
-        self,
-        f: impl FnOnce(C) -> D,
-        table_of: impl FnOnce(C::Table) -> D::Table,
+    pub fn map_storage<'s, D: Storage>(
+        &'s self,
+        f: impl FnOnce(&'s C) -> D,
+        table_of: impl FnOnce(&'s C::Table) -> D::Table,
     ) -> Body<D> {
-        match self {
-            Body::Conv2d { window, channels } => Body::Conv2d {
+        match *self {
+            Body::Conv2d {
+                window,
+                ref channels,
+            } => Body::Conv2d {
                 window,
                 channels: f(channels),
             },
             Body::Depthwise {
                 window,
                 depth_multiplier,
-                channels,
+                ref channels,
             } => Body::Depthwise {
                 window,
                 depth_multiplier,
                 channels: f(channels),
             },
-            Body::Pointwise { channels } => Body::Pointwise {
+            Body::Pointwise { ref channels } => Body::Pointwise {
                 channels: f(channels),
             },
-            Body::Dense { channels } => Body::Dense {
+            Body::Dense { ref channels } => Body::Dense {
                 channels: f(channels),
             },
             Body::Add {
@@ -298,10 +301,13 @@ impl<C: Storage> Body<C> {
                 difference_min,
             },
             Body::Multiply { factor, clamp } => Body::Multiply { factor, clamp },
-            Body::Table { table } => Body::Table {
+            Body::Table { ref table } => Body::Table {
                 table: table_of(table),
             },
-            Body::LayerNorm { epsilon, channels } => Body::LayerNorm {
+            Body::LayerNorm {
+                epsilon,
+                ref channels,
+            } => Body::LayerNorm {
                 epsilon,
                 channels: f(channels),
             },

@@ -160,7 +160,7 @@ impl ImageBuffer {
 impl Model {
     /// Reads an image into an editable model.
     pub fn decode(image: &Image<'_>) -> Model {
-        let owned = |at: usize, channels: ChannelsRef<'_>| Channels {
+        let owned = |at: usize, channels: &ChannelsRef<'_>| Channels {
             weights: channels.weights.to_vec(),
             bias: channels.bias.to_vec(),
             multiplier: channels.multiplier.to_vec(),
@@ -175,7 +175,7 @@ impl Model {
             image.op(at).map(|op| ModelOp {
                 body: op
                     .body
-                    .map_storage(|channels| owned(at, channels), |&table| Box::new(table)),
+                    .map_storage(|channels| owned(at, channels), |&&table| Box::new(table)),
                 inputs: op.inputs,
                 weight_packing: op.weight_packing,
                 rows_per_step: op.rows_per_step,

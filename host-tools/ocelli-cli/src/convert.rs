@@ -14,12 +14,13 @@ use ocelli_convert::network::{Normalize, PictureOptions};
 use ocelli_convert::preprocess::Filter;
 use ocelli_convert::reconstruct::ReconstructOptions;
 use ocelli_convert::report::{Blame, Report, Ruin, page};
+use ocelli_convert::target::Target;
 use ocelli_convert::{Conversion, ConvertOptions, Progress, convert};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::file;
-use crate::plan::PlanArgs;
+use crate::plan::{PlanArgs, parse_target};
 use crate::table::Table;
 
 /// Turn a pretrained network into a model image
@@ -88,6 +89,10 @@ pub struct Args {
     /// One step for all weights of a layer, for comparison
     #[arg(long)]
     per_tensor: bool,
+    /// The processor whose inner loops the weights are packed for: m0, m3, m4, m7, m33, m55 or host; every other one runs
+    /// them as well, slower
+    #[arg(long, value_name = "CORE", default_value = "m4", value_parser = parse_target)]
+    target: Target,
     #[command(flatten)]
     plan: PlanArgs,
     /// A page with all numbers and pictures of them: noise and who is to blame for it, weights, values, memory
@@ -159,6 +164,7 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             weights: !args.round_to_nearest,
             biases: !args.no_bias_correction,
         },
+        target: args.target,
         plan: args.plan.kind(),
         memories: args.plan.memories()?,
     };

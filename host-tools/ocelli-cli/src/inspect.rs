@@ -9,6 +9,7 @@ use anyhow::Result;
 use ocelli::{Image, OpKind, Tensor, arena_bytes};
 use ocelli_convert::plan::{self, PlanKind, RegionUse, plan};
 use ocelli_convert::preprocess::Preprocess;
+use ocelli_convert::target::weight_count;
 use ocelli_image::Model as ImageModel;
 use serde::Serialize;
 
@@ -148,6 +149,7 @@ impl Inspection {
         let decoded = ImageModel::decode(image);
         let layers = plan(decoded.clone(), PlanKind::Layers).map_err(|error| model.wrong(error))?;
         let names = op_names(image);
+        let decoded = ImageModel::decode(image);
         let mut segments = image.segments().enumerate();
         let mut segment = segments.next();
         let mut ops = Vec::new();
@@ -161,7 +163,7 @@ impl Inspection {
             let output = image.tensor(op + 1);
             let record = image.op(op);
             let channels = record.as_ref().and_then(|record| record.body.channels());
-            let weights = channels.map_or(0, |channels| channels.weights.len());
+            let stored = channels.map_or(0, |channels| channels.weights.len());
             let count = channels.map_or(0, |channels| channels.bias.len());
             ops.push(OpFacts {
                 op,
@@ -169,9 +171,9 @@ impl Inspection {
                 kind: image.op_kind(op).map_or("", OpKind::name),
                 output: extents(&output),
                 // Each weight is used once for each pixel of the output, whatever the kind.
-                macs: weights as u64 * (output.h * output.w) as u64,
+                macs: weight_count(&decoded, op) as u64 * (output.h * output.w) as u64,
                 // A bias and a factor of four bytes, a shift of one.
-                weight_bytes: weights + count * (4 + 4 + 1),
+                weight_bytes: stored + count * (4 + 4 + 1),
                 rows_held: output.rows_held,
                 segment: segment.as_ref().map_or(0, |(at, _)| *at),
             });

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
 use ocelli_convert::plan::{Memory, PlanKind};
+use ocelli_convert::target::Target;
 use ocelli_image::MAX_REGIONS;
 
 /// How memory is planned.
@@ -18,6 +19,14 @@ pub struct PlanArgs {
     /// The device's memories, the fastest first; what is read and written most for its size lies there
     #[arg(long, value_name = "NAME=BYTES", value_delimiter = ',', value_parser = parse_memory)]
     memory: Vec<Memory>,
+}
+
+/// A processor, by its name.
+pub fn parse_target(name: &str) -> Result<Target, String> {
+    Target::from_name(name).ok_or_else(|| {
+        let names = Target::ALL.map(Target::name);
+        format!("there is {}", names.join(", "))
+    })
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use ocelli_convert::plan::{arena_bytes, estimated_insns, plan_in, weight_reads};
+use ocelli_convert::target::{Target, pack};
 use ocelli_image::Model as ImageModel;
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::file;
 use crate::model::ModelFile;
-use crate::plan::PlanArgs;
+use crate::plan::{PlanArgs, parse_target};
 
-/// Change how a model image uses memory, without its source
+/// Change how a model image uses memory, or for which processor it is packed, without its source
 ///
 /// Network, weights, labels and scales stay as they are, and so does every code that the network computes; what
 /// changes is which ops stream row by row and where tensors lie. The plan is proved on shadow memory.
@@ -28,6 +29,9 @@ pub struct Args {
     /// The model image to write [default: in place of the old one]
     #[arg(short, long, value_name = "OUT.ocl")]
     output: Option<PathBuf>,
+    /// The processor whose inner loops the weights are packed for [default: as they are]
+    #[arg(long, value_name = "CORE", value_parser = parse_target)]
+    target: Option<Target>,
     #[command(flatten)]
     plan: PlanArgs,
 }
@@ -57,8 +61,11 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
     let file = ModelFile::read(&args.model)?;
     let before = ImageModel::decode(&file.parse()?.image);
     let named = || args.model.display().to_string();
-    let after =
-        plan_in(before.clone(), args.plan.kind(), &args.plan.memories()?).with_context(named)?;
+    let mut packed = before.clone();
+    if let Some(target) = args.target {
+        pack(&mut packed, target.packing());
+    }
+    let after = plan_in(packed, args.plan.kind(), &args.plan.memories()?).with_context(named)?;
     let image = after.encode().with_context(named)?;
     file::write(output, image.bytes())?;
     console.print(&Report {

@@ -20,6 +20,7 @@ use crate::plan::{Memory, PlanKind, plan_in};
 use crate::preprocess::{Preprocess, load_image};
 use crate::quantize::quantize;
 use crate::reconstruct::{ReconstructOptions, reconstruct};
+use crate::target::{Target, pack};
 
 /// Pictures on which each op's noise is measured: the first ones of those that calibrate.
 const NOISE_PICTURES: usize = 8;
@@ -47,6 +48,8 @@ pub struct ConvertOptions {
     pub grid: GridOptions,
     /// What is fitted to those codes.
     pub reconstruct: ReconstructOptions,
+    /// The processor that weights are packed for.
+    pub target: Target,
     /// What the plan is to be good at.
     pub plan: PlanKind,
     /// The memories that it is for, the fastest first; none for a single one of any size.
@@ -231,11 +234,12 @@ fn convert_int8(mut model: Model, options: &ConvertOptions) -> Result<Conversion
     })
 }
 
-/// Plans a model, encodes it and proves that a session can run it.
+/// Packs a model's weights, plans it, encodes it and proves that a session can run it.
 fn plan_and_check(
-    model: Model,
+    mut model: Model,
     options: &ConvertOptions,
 ) -> Result<(Model, ImageBuffer), ConvertError> {
+    pack(&mut model, options.target.packing());
     let model = plan_in(model, options.plan, &options.memories)?;
     let image = model.encode()?;
     let parsed = image

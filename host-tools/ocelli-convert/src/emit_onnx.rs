@@ -15,6 +15,7 @@ use ocelli_image::{Channels, Model};
 use crate::error::QuantizeError;
 use crate::graph::{Clamp, Graph, Node, Op, Padding, Shape, TensorId, Unary, Window};
 use crate::grid::Quantization;
+use crate::target::canonical_weights;
 
 mod protobuf;
 mod schema;
@@ -256,18 +257,19 @@ impl Emitter<'_> {
     /// `dims` are those of a filter; `order` says where its weights lie, from those of its first.
     fn channels(&mut self, at: usize, dims: &[usize], order: &[usize]) -> [String; 2] {
         let node = &self.graph.nodes[at];
-        let Some(channels) = self.model.ops[at].body.channels() else {
+        let model = self.model;
+        let (Some(channels), Some(weights)) =
+            (model.ops[at].body.channels(), canonical_weights(model, at))
+        else {
             unreachable!("the quantizer gives `{}` weights", node.name);
         };
         let input = match node.op {
             Op::LayerNorm { .. } => Quantization::NORMALIZED,
             _ => self.codes_of(node.inputs[0]),
         };
+        let weights = &*weights;
         let Channels {
-            weights,
-            bias,
-            weight_scale,
-            ..
+            bias, weight_scale, ..
         } = channels;
         let count = bias.len();
         let is_by_columns = matches!(node.op, Op::DepthwiseConv2d { .. } | Op::LayerNorm { .. });

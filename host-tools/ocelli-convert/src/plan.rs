@@ -68,18 +68,28 @@ pub fn plan(model: Model, kind: PlanKind) -> Result<Model, PlanError> {
 /// # Errors
 /// As [`plan`], and [`PlanError::MemoryTooSmall`] if the plan does not fit into the memories.
 pub fn plan_in(mut model: Model, kind: PlanKind, memories: &[Memory]) -> Result<Model, PlanError> {
-    let flow = Flow::new(&model);
+    let mut flow = Flow::new(&model);
     let state = STATE_BYTES * model.ops.len();
     let draft = match kind {
         PlanKind::Small => search::smallest(&flow),
         PlanKind::Fast => search::fastest(&flow),
         PlanKind::Blocks => search::smallest_with(&flow, |cut| search::crossing(&flow, cut) == 1),
         PlanKind::Layers => Draft::layers(&flow),
-        PlanKind::Within(bytes) => search::fastest_within(&flow, bytes.saturating_sub(state))
-            .map_err(|least| PlanError::DoesNotFit {
+        PlanKind::Within(bytes) => {
+            let bytes_left = bytes.saturating_sub(state);
+            let mut fastest = search::fastest_within(&flow, bytes_left);
+            // Smaller blocks, down to none, where the largest do not fit.
+            for pixels in [2, 1, 0] {
+                if fastest.is_err() {
+                    flow = Flow::with_blocks(&model, pixels);
+                    fastest = search::fastest_within(&flow, bytes_left);
+                }
+            }
+            fastest.map_err(|least| PlanError::DoesNotFit {
                 bytes,
                 least: least + state,
-            })?,
+            })?
+        }
     };
     if draft.packed.bytes > ARENA_BYTES {
         return Err(PlanError::TooLarge {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::compare::Comparison;
 use crate::convert::Conversion;
 use crate::plan::weight_reads;
+use crate::target::weight_count;
 
 mod blame;
 mod memory;
@@ -124,8 +125,7 @@ impl Report {
         let ops: Vec<OpReport> = ops
             .enumerate()
             .map(|(at, ((op, output), name))| {
-                let channels = op.body.channels();
-                let weights = channels.map_or(0, |channels| channels.weights.len());
+                let weights = weight_count(model, at);
                 let inputs = op.inputs.iter().filter_map(|&tensor| noise(tensor));
                 OpReport {
                     name: name.clone(),

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use ocelli::OpContext;
 use ocelli::kernels::{PAIRED_SHIFTS, Taps};
-use ocelli_image::{Body, Channels, Model, WeightPacking};
+use ocelli_image::{Body, Channels, ChannelsRef, Model, WeightPacking};
 
 /// A processor for which weights are packed; every processor runs every packing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,40 +69,77 @@ impl Target {
 /// A plan made before has no scratch memory for the new order: plan again.
 pub fn pack(model: &mut Model, packing: WeightPacking) {
     for op in 0..model.ops.len() {
-        let canonical = canonical_weights(model, op).map(Cow::into_owned);
-        let Some(canonical) = canonical else {
-            continue;
-        };
-        let order = match packing {
-            WeightPacking::Paired if shifts_fit(model, op) => packing,
-            _ => WeightPacking::Canonical,
-        };
-        let layout = Layout::of(model, op);
-        let record = &mut model.ops[op];
-        record.weight_packing = order;
-        if let (Some(layout), Some(channels)) = (layout, channels_mut(&mut record.body)) {
-            let mut packed = vec![0; layout.len(order)];
-            for (place, weight) in layout.places(order).zip(canonical) {
-                for place in place.into_iter().flatten() {
-                    packed[place] = weight;
-                }
-            }
-            channels.weights = packed;
-        }
+        pack_op(model, op, packing);
     }
 }
 
-/// The weights of an op in canonical order; none if it has no filters.
-pub fn canonical_weights(model: &Model, op: usize) -> Option<Cow<'_, [i8]>> {
-    let layout = Layout::of(model, op)?;
-    let weights = &model.ops[op].body.channels()?.weights;
-    Some(match model.ops[op].weight_packing {
-        WeightPacking::Canonical => Cow::Borrowed(weights),
-        packing => {
-            let first = |[place, _]: [Option<usize>; 2]| place.map_or(0, |place| weights[place]);
-            Cow::Owned(layout.places(packing).map(first).collect())
+/// Brings the weights of one op into an order, if the order can hold them; they are left canonical otherwise.
+pub fn pack_op(model: &mut Model, op: usize, packing: WeightPacking) {
+    let canonical = canonical_weights(model, op).map(Cow::into_owned);
+    let (Some(canonical), Some(layout)) = (canonical, Layout::of(model, op)) else {
+        return;
+    };
+    let packing = match packing {
+        WeightPacking::Paired if shifts_fit(model, op) => packing,
+        _ => WeightPacking::Canonical,
+    };
+    let mut packed = vec![0; layout.len(packing)];
+    for (places, weight) in layout.places(packing).zip(canonical) {
+        for place in places.into_iter().flatten() {
+            packed[place] = weight;
         }
-    })
+    }
+    let record = &mut model.ops[op];
+    record.weight_packing = packing;
+    if let Some(channels) = channels_mut(&mut record.body) {
+        channels.weights = packed;
+    }
+}
+
+/// An op of a model as the device sees it.
+pub fn context(model: &Model, op: usize) -> OpContext<'_> {
+    let record = &model.ops[op];
+    OpContext {
+        body: record.body.map_storage(
+            |channels| ChannelsRef {
+                weights: &channels.weights,
+                bias: &channels.bias,
+                multiplier: &channels.multiplier,
+                shift: &channels.shift,
+                clamp: channels.clamp,
+            },
+            |table| &**table,
+        ),
+        weight_packing: record.weight_packing,
+        inputs: record.inputs.map(|input| model.tensors[input]),
+        output: model.tensors[op + 1],
+    }
+}
+
+/// The weights of an op in canonical order; none if it has none.
+pub fn canonical_weights(model: &Model, op: usize) -> Option<Cow<'_, [i8]>> {
+    let weights = &model.ops[op].body.channels()?.weights;
+    Some(
+        match (model.ops[op].weight_packing, Layout::of(model, op)) {
+            (WeightPacking::Canonical, _) | (_, None) => Cow::Borrowed(weights),
+            (packing, Some(layout)) => {
+                let first =
+                    |[place, _]: [Option<usize>; 2]| place.map_or(0, |place| weights[place]);
+                Cow::Owned(layout.places(packing).map(first).collect())
+            }
+        },
+    )
+}
+
+/// Weights of an op, whatever their order fills up.
+pub fn weight_count(model: &Model, op: usize) -> usize {
+    match Layout::of(model, op) {
+        Some(layout) => layout.len(WeightPacking::Canonical),
+        None => {
+            let channels = model.ops[op].body.channels();
+            channels.map_or(0, |channels| channels.weights.len())
+        }
+    }
 }
 
 /// The loops of [`WeightPacking::Paired`] round with one constant, which not all shifts leave room for.

@@ -9,6 +9,7 @@ use ocelli_convert::network::PictureOptions;
 use ocelli_convert::plan::PlanKind;
 use ocelli_convert::preprocess::{Preprocess, load_image};
 use ocelli_convert::reconstruct::ReconstructOptions;
+use ocelli_convert::target::Target;
 use ocelli_convert::{ConvertOptions, convert};
 
 /// The class with the largest score, of each picture.
@@ -28,6 +29,7 @@ fn classes(file: &str, normalize: &str, side: u32, pictures: &[String]) -> Vec<u
         equalize: true,
         grid: GridOptions::default(),
         reconstruct: ReconstructOptions::default(),
+        target: Target::M4,
         plan: PlanKind::Small,
         memories: vec![],
     };

@@ -14,6 +14,7 @@ use ocelli_convert::passes::canonicalize;
 use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::quantize::quantize;
 use ocelli_convert::reconstruct::{ReconstructOptions, reconstruct};
+use ocelli_convert::target::Target;
 use ocelli_convert::{ConvertOptions, convert};
 
 const SIDE: usize = 32;
@@ -139,6 +140,7 @@ fn options() -> ConvertOptions {
         equalize: true,
         grid: GridOptions::default(),
         reconstruct: ReconstructOptions::default(),
+        target: Target::M4,
         plan: PlanKind::Small,
         memories: vec![],
     }

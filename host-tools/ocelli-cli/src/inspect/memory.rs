@@ -125,7 +125,7 @@ impl fmt::Display for PlanPicture {
         writeln!(f, "fullest in segment {}, with", self.peak_segment)?;
         let mut table = Table::new(["tensor", "bytes", "<what"]);
         for holder in &self.peak {
-            let what = if holder.is_scratch { "sums of " } else { "" };
+            let what = if holder.is_scratch { "scratch of " } else { "" };
             table.row([
                 holder.tensor.to_string(),
                 holder.bytes.to_string(),
@@ -157,7 +157,7 @@ fn region_table(regions: &[RegionUse]) -> Table {
         "bytes",
         "traffic",
         "<tensors",
-        "<sums of ops",
+        "<scratch of ops",
     ];
     let mut table = Table::new(titles);
     for region in regions {

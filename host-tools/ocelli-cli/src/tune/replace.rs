@@ -5,7 +5,7 @@ use ocelli::learn::Int8Head;
 use ocelli::{Image, OpKind};
 use ocelli_convert::plan::{PlanKind, plan};
 use ocelli_convert::quantize::softmax;
-use ocelli_image::{Body, ImageBuffer, Model as ImageModel};
+use ocelli_image::{Body, ImageBuffer, Model as ImageModel, WeightPacking};
 
 use super::train::QuantizedHead;
 use crate::model::Model;
@@ -46,6 +46,7 @@ pub fn head(model: &Model<'_>, head: &QuantizedHead, labels: &[String]) -> Resul
         channels.shift.clone_from(&head.shift);
         channels.weight_scale.clone_from(&head.weight_scale);
         channels.clamp = [i8::MIN, i8::MAX];
+        new.ops[at].weight_packing = WeightPacking::Canonical;
     }
     new.tensor_scale[at + 1] = head.output.scale;
     new.tensors[at + 1].zero_point = head.output.zero_point;
@@ -77,11 +78,11 @@ pub fn head(model: &Model<'_>, head: &QuantizedHead, labels: &[String]) -> Resul
     planned.encode().map_err(|error| wrong(&error))
 }
 
-/// The classifier of an image as a head of its own.
+/// The classifier of an image as a head of its own, if its weights are in canonical order, as [`head`] leaves them.
 pub fn int8_head<'a>(image: &Image<'a>) -> Option<Int8Head<'a>> {
     let at = image.head()?;
     let op = image.op(at)?;
-    let Body::Dense { channels } = op.body else {
+    let (Body::Dense { channels }, WeightPacking::Canonical) = (op.body, op.weight_packing) else {
         return None;
     };
     Some(Int8Head {

@@ -135,12 +135,20 @@ impl Draft {
         let mut pull = Pull::new(flow, &rows_per_step, None, op);
         pull.segment(op..op + 1);
         let items = items(flow, &pull.finish(), &self.rows_held);
-        inputs.iter().all(|&input| {
-            let distance = self.packed.offsets[op + 1] as i64 - self.packed.offsets[input] as i64;
-            let forbidden = clashes(&items[input], &items[op + 1]);
+        // All that the op touches at once: what it reads, what it makes, and its scratch memory.
+        let scratch = items
+            .iter()
+            .position(|item| item.owner == Owner::Scratch(op));
+        let touched: Vec<usize> = inputs.into_iter().chain([op + 1]).chain(scratch).collect();
+        let apart = |&first: &usize, &second: &usize| {
+            let distance = self.packed.offsets[second] as i64 - self.packed.offsets[first] as i64;
+            let forbidden = clashes(&items[first], &items[second]);
             let meets = |&(low, high): &(i64, i64)| low <= distance && distance <= high;
-            !forbidden.iter().any(meets)
-        })
+            first == second || !forbidden.iter().any(meets)
+        };
+        let pairs = touched.iter().enumerate();
+        let mut pairs = pairs.flat_map(|(at, a)| touched[at + 1..].iter().map(move |b| (a, b)));
+        pairs.all(|(first, second)| apart(first, second))
     }
 
     /// Writes the plan into the model that it was made for.

@@ -84,15 +84,27 @@ pub fn items(flow: &Flow<'_>, trace: &Trace, rows_held: &[usize]) -> Vec<Item> {
     for op in 0..flow.model.ops.len() {
         let bytes = flow.scratch_bytes(op);
         if bytes > 0 {
-            let span = trace.sums[op].map(|moments| Span {
-                moments,
-                bytes: (0, bytes),
-            });
-            items.push(Item {
+            let mut item = Item {
                 owner: Owner::Scratch(op),
                 bytes,
-                spans: span.into_iter().collect(),
-            });
+                spans: vec![],
+            };
+            let whole = (0, bytes);
+            if flow.is_sum(op) {
+                let span = trace.sums[op].map(|moments| Span {
+                    moments,
+                    bytes: whole,
+                });
+                item.spans.extend(span);
+            } else {
+                for &at in &trace.moments[op] {
+                    item.push(Span {
+                        moments: (at, at + 1),
+                        bytes: whole,
+                    });
+                }
+            }
+            items.push(item);
         }
     }
     items

@@ -54,7 +54,9 @@ impl<'i> Puzzle<'i> {
             }
         }
         for (scratch, item) in items.iter().enumerate() {
-            if let Owner::Scratch(op) = item.owner {
+            if let Owner::Scratch(op) = item.owner
+                && flow.is_sum(op)
+            {
                 // The sums of a global pooling stay while rows come and go: a device wants all of it apart.
                 let [input, output] = [flow.model.ops[op].inputs[0], op + 1];
                 for (first, second) in [(input, output), (input, scratch), (output, scratch)] {

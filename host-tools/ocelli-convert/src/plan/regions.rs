@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use ocelli::kernels::BLOCK_PIXELS;
 use ocelli_image::{ALIGNMENT, Model, ModelRegion};
 use serde::Serialize;
 
@@ -94,6 +95,9 @@ impl Traffic {
                 continue;
             }
             tensors[op + 1] += (total * row(op + 1)) as u64;
+            // A block of pixels is written and read once.
+            let blocks = (total * model.tensors[op + 1].w).div_ceil(BLOCK_PIXELS);
+            scratch[op] = (2 * flow.scratch_bytes(op) * blocks) as u64;
             for start in (0..total).step_by(rows_per_step[op]) {
                 let rows = start..(start + rows_per_step[op]).min(total);
                 let inputs = [Some(first), Some(second).filter(|&second| second != first)];

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
+use ocelli::kernels::BLOCK_PIXELS;
 use ocelli_image::{Body, Model};
+
+use crate::target;
 
 /// What a network's ops read of each other, whatever the plan.
 pub struct Flow<'m> {
@@ -13,10 +16,17 @@ pub struct Flow<'m> {
     readers: Vec<Vec<usize>>,
     /// Tensors that have to last to the end.
     kept: Vec<bool>,
+    /// Bytes that each op wants beside its tensors.
+    scratch: Vec<usize>,
 }
 
 impl<'m> Flow<'m> {
     pub fn new(model: &'m Model) -> Self {
+        Flow::with_blocks(model, BLOCK_PIXELS)
+    }
+
+    /// With scratch memory for convolutions that multiply so many pixels at once; with less they are slower.
+    pub fn with_blocks(model: &'m Model, pixels: usize) -> Self {
         let mut readers = vec![vec![]; model.tensors.len()];
         for (at, op) in model.ops.iter().enumerate() {
             for &input in &op.inputs {
@@ -35,6 +45,9 @@ impl<'m> Flow<'m> {
             totals: totals(model),
             readers,
             kept,
+            scratch: (0..model.ops.len())
+                .map(|op| scratch_bytes(model, op, pixels))
+                .collect(),
         }
     }
 
@@ -42,13 +55,9 @@ impl<'m> Flow<'m> {
         matches!(self.model.ops[op].body, Body::GlobalAveragePool { .. })
     }
 
-    /// Bytes that an op needs beside its tensors.
+    /// Bytes that an op has beside its tensors: for all of its life the sums of a global pooling, for each step others'.
     pub fn scratch_bytes(&self, op: usize) -> usize {
-        match self.model.ops[op].body {
-            // The sums of all channels.
-            Body::GlobalAveragePool { .. } => 4 * self.model.tensors[op + 1].c,
-            _ => 0,
-        }
+        self.scratch[op]
     }
 
     /// Whether a tensor is read by an op from `end` on, or has to last to the end.
@@ -78,6 +87,16 @@ impl<'m> Flow<'m> {
             _ => rows,
         };
         window.min(h)
+    }
+}
+
+/// Scratch memory for blocks of so many pixels, of what an op wants for the largest ones.
+fn scratch_bytes(model: &Model, op: usize, pixels: usize) -> usize {
+    let most = ocelli::scratch_bytes(&target::context(model, op));
+    match model.ops[op].body {
+        Body::Conv2d { .. } | Body::Pointwise { .. } => most / BLOCK_PIXELS * pixels,
+        Body::Depthwise { .. } | Body::Dense { .. } if pixels == 0 => 0,
+        _ => most,
     }
 }
 
@@ -117,6 +136,8 @@ pub struct Trace {
     pub runs: Vec<Vec<Run>>,
     /// From the first to the last moment of each global pooling's sums.
     pub sums: Vec<Option<(usize, usize)>>,
+    /// The moments of each op's steps.
+    pub moments: Vec<Vec<usize>>,
     /// The op that made a step at each moment; none where a row of the input came.
     pub steps: Vec<Option<usize>>,
 }
@@ -170,6 +191,7 @@ impl<'f> Pull<'f> {
             trace: Trace {
                 runs: vec![vec![]; tensors],
                 sums: vec![None; flow.totals.len()],
+                moments: vec![vec![]; flow.totals.len()],
                 steps: vec![],
             },
         };
@@ -279,6 +301,7 @@ impl<'f> Pull<'f> {
             let sums = self.trace.sums[op].get_or_insert((now, now));
             sums.1 = now + 1;
         }
+        self.trace.moments[op].push(now);
         self.trace.steps.push(Some(op));
         // What was read for the last time is free from the next moment on.
         for input in inputs {

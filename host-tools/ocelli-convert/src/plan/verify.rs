@@ -83,7 +83,9 @@ fn nothing_crosses(model: &Model) -> Result<(), PlanError> {
         }
         for (at, op) in model.ops.iter().enumerate() {
             if crosses(op.scratch.0, op.scratch.1) {
-                return Err(unsound(format!("op {at} has sums in two memories")));
+                return Err(unsound(format!(
+                    "op {at} has scratch memory in two memories"
+                )));
             }
         }
     }
@@ -99,7 +101,7 @@ fn unsound(why: impl Into<String>) -> PlanError {
 
 struct Shadow<'m> {
     model: &'m Model,
-    /// Tensor and row that own each byte; scratch memory counts as rows of a tensor behind the last.
+    /// Tensor and row that own each byte; a global pooling's sums count as rows of a tensor behind the last.
     bytes: Vec<(u32, u32)>,
     /// Rows made of each tensor.
     made: Vec<usize>,
@@ -136,11 +138,23 @@ impl Shadow<'_> {
                 self.supply(input)?;
             }
         }
+        // What a kernel leaves in its scratch memory is nobody's.
+        let scratch = record.scratch.0..record.scratch.0 + record.scratch.1;
+        let bytes = self.bytes.get_mut(scratch.clone());
+        let outside = || {
+            unsound(format!(
+                "the scratch memory of op {op} lies outside the arena"
+            ))
+        };
+        bytes.ok_or_else(outside)?.fill(NOBODY);
         for row in first..first + rows {
             self.write(op + 1, row)?;
         }
         // A kernel reads while it writes: what it reads has to be there when all is written.
         let mut slices = vec![self.places(op + 1, first..first + rows)];
+        if !scratch.is_empty() {
+            slices.push(vec![scratch]);
+        }
         for &input in inputs {
             let h = self.model.tensors[input].h;
             let needed = (first..first + rows).flat_map(|row| needs(&record.body, h, row));

@@ -31,7 +31,7 @@ pub fn memory(html: &mut String, model: &Model) {
 
 fn picture(html: &mut String, title: &str, model: &Model, timeline: &Timeline) {
     let peak = timeline.peak.iter().map(|holder| {
-        let what = if holder.is_scratch { "sums of " } else { "" };
+        let what = if holder.is_scratch { "scratch of " } else { "" };
         let bytes = grouped(holder.bytes as u64);
         format!("{what}{} {bytes}", escaped(maker(model, holder.tensor)))
     });

@@ -6,6 +6,7 @@ use super::memory::memory;
 use super::ruin::MIN_OUTPUT_SQNR_DB;
 use super::{OpReport, Report, svg};
 use crate::convert::Conversion;
+use crate::target::canonical_weights;
 
 /// Ops that are marked in the table.
 const WORST: usize = 3;
@@ -149,8 +150,8 @@ fn ops(html: &mut String, report: &Report, conversion: &Conversion) {
                 60.0 * share
             );
         }
-        let channels = conversion.model.ops[at].body.channels();
-        let picture = channels.map_or(String::new(), |channels| svg::weights(&channels.weights));
+        let weights = canonical_weights(&conversion.model, at);
+        let picture = weights.map_or(String::new(), |weights| svg::weights(&weights));
         let _ = write!(html, "<td class=\"text\">{picture}");
         if let Some(quantized) = quantized {
             let id = quantized.graph.nodes[at].output;

@@ -199,7 +199,7 @@ pub fn arena(model: &Model, timeline: &Timeline) -> String {
         let held = &model.tensors[life.tensor];
         let name = maker(model, life.tensor);
         let (class, what) = if life.is_scratch {
-            ("scratch", "sums".to_string())
+            ("scratch", "scratch".to_string())
         } else if held.rows_held == held.h {
             ("whole", "whole".to_string())
         } else {
