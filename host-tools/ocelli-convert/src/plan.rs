@@ -71,9 +71,11 @@ pub fn plan_in(mut model: Model, kind: PlanKind, memories: &[Memory]) -> Result<
     let mut flow = Flow::new(&model);
     let state = STATE_BYTES * model.ops.len();
     let draft = match kind {
-        PlanKind::Small => search::smallest(&flow),
+        PlanKind::Small => with_large_blocks(&model, &mut flow, search::smallest),
         PlanKind::Fast => search::fastest(&flow),
-        PlanKind::Blocks => search::smallest_with(&flow, |cut| search::crossing(&flow, cut) == 1),
+        PlanKind::Blocks => with_large_blocks(&model, &mut flow, |flow| {
+            search::smallest_with(flow, |cut| search::crossing(flow, cut) == 1)
+        }),
         PlanKind::Layers => Draft::layers(&flow),
         PlanKind::Within(bytes) => {
             let bytes_left = bytes.saturating_sub(state);
@@ -113,6 +115,40 @@ pub fn plan_in(mut model: Model, kind: PlanKind, memories: &[Memory]) -> Result<
     draft.write(&mut model);
     verify(&model)?;
     Ok(model)
+}
+
+/// The smallest plan: for the kernels' largest blocks, or for single pixels with larger blocks wherever there is room.
+fn with_large_blocks<'m>(
+    model: &'m Model,
+    flow: &mut Flow<'m>,
+    smallest: impl Fn(&Flow<'_>) -> Draft,
+) -> Draft {
+    let single = Flow::with_blocks(model, 1);
+    let slim = smallest(&single);
+    let mut mixed = Flow::with_blocks(model, 1);
+    mixed.enlarge_blocks(&slim.room(&single));
+    let large = Flow::new(model);
+    let drafts = [
+        (smallest(&large), large),
+        (
+            Draft::new(&mixed, slim.segments.clone()).improved(&mixed),
+            mixed,
+        ),
+        (slim, single),
+    ];
+    let least = drafts.iter().map(|(draft, _)| draft.packed.bytes).min();
+    // Packing is not exact: a little more memory is worth the speed.
+    let enough = least.unwrap_or(0) / 64 * 65;
+    let mut small = drafts
+        .into_iter()
+        .filter(|(draft, _)| draft.packed.bytes <= enough);
+    match small.next() {
+        Some((draft, chosen)) => {
+            *flow = chosen;
+            draft
+        }
+        None => Draft::layers(flow),
+    }
 }
 
 /// Bytes of memory that a session of a planned model needs, the executor's state included.

@@ -90,6 +90,25 @@ impl Draft {
         self
     }
 
+    /// Bytes of the arena that are free in every step of each op.
+    pub fn room(&self, flow: &Flow<'_>) -> Vec<usize> {
+        let ends = self.items.iter().filter_map(Item::life);
+        let end = ends.map(|(_, end)| end).max().unwrap_or(0);
+        let alive = bytes_alive(&self.items, 0..end);
+        let mut room = vec![0; flow.totals.len()];
+        for item in &self.items {
+            if let Owner::Scratch(op) = item.owner {
+                let moments = item
+                    .spans
+                    .iter()
+                    .flat_map(|span| span.moments.0..span.moments.1);
+                let most = moments.map(|moment| alive[moment]).max().unwrap_or(0);
+                room[op] = self.packed.bytes.saturating_sub(most);
+            }
+        }
+        room
+    }
+
     /// Rows that each op makes in a step.
     pub fn rows_per_step(&self) -> Vec<usize> {
         rows_per_step(&self.segments)

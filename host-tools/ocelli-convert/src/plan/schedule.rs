@@ -60,6 +60,18 @@ impl<'m> Flow<'m> {
         self.scratch[op]
     }
 
+    /// Gives ops the largest blocks for which `room` of them has bytes beside what they have now.
+    pub fn enlarge_blocks(&mut self, room: &[usize]) {
+        for (op, &room) in room.iter().enumerate() {
+            let sizes = [BLOCK_PIXELS, BLOCK_PIXELS / 2];
+            let mut bytes = sizes
+                .map(|pixels| scratch_bytes(self.model, op, pixels))
+                .into_iter();
+            let fitting = bytes.find(|&bytes| bytes <= self.scratch[op] + room);
+            self.scratch[op] = fitting.unwrap_or(0).max(self.scratch[op]);
+        }
+    }
+
     /// Whether a tensor is read by an op from `end` on, or has to last to the end.
     pub fn crosses(&self, tensor: usize, end: usize) -> bool {
         self.kept[tensor] || self.readers[tensor].iter().any(|&reader| reader >= end)
