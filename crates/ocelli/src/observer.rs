@@ -4,6 +4,12 @@
 pub trait Observer {
     /// Op `op` has made adjoining rows of its output, from `first_row` on.
     fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]);
+
+    /// The kernel of op `op` is called for a step now; for those who measure.
+    fn starts(&mut self, _op: usize) {}
+
+    /// That call has ended; what it made is shown after this.
+    fn ends(&mut self, _op: usize) {}
 }
 
 /// Looks at nothing.
@@ -16,6 +22,14 @@ impl<O: Observer> Observer for &mut O {
     fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]) {
         (**self).rows(op, first_row, rows);
     }
+
+    fn starts(&mut self, op: usize) {
+        (**self).starts(op);
+    }
+
+    fn ends(&mut self, op: usize) {
+        (**self).ends(op);
+    }
 }
 
 /// Looks if there is somebody to look.
@@ -23,6 +37,18 @@ impl<O: Observer> Observer for Option<O> {
     fn rows(&mut self, op: usize, first_row: usize, rows: &[i8]) {
         if let Some(observer) = self {
             observer.rows(op, first_row, rows);
+        }
+    }
+
+    fn starts(&mut self, op: usize) {
+        if let Some(observer) = self {
+            observer.starts(op);
+        }
+    }
+
+    fn ends(&mut self, op: usize) {
+        if let Some(observer) = self {
+            observer.ends(op);
         }
     }
 }

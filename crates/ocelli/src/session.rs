@@ -503,15 +503,15 @@ impl<'a> Session<'a> {
             let first = Rows::new(read_a.start, a.row_elems(), [&*a0, &*a1]);
             let second = Rows::new(read_b.start, b.row_elems(), [&*b0, &*b1]);
             let inputs = [first, if same_input { first } else { second }];
-            (family.run)(
-                op,
-                OpIo {
-                    inputs,
-                    rows: rows.clone(),
-                    output: &mut *output,
-                    scratch,
-                },
-            );
+            let io = OpIo {
+                inputs,
+                rows: rows.clone(),
+                output: &mut *output,
+                scratch,
+            };
+            observer.starts(at);
+            (family.run)(op, io);
+            observer.ends(at);
             if !made.is_empty() {
                 observer.rows(at, made.start, output);
             }

@@ -170,8 +170,7 @@ impl Inspection {
                 name: names.get(op).map(|name| name.to_string()),
                 kind: image.op_kind(op).map_or("", OpKind::name),
                 output: extents(&output),
-                // Each weight is used once for each pixel of the output, whatever the kind.
-                macs: weight_count(&decoded, op) as u64 * (output.h * output.w) as u64,
+                macs: macs(&decoded, op),
                 // A bias and a factor of four bytes, a shift of one.
                 weight_bytes: stored + count * (4 + 4 + 1),
                 rows_held: output.rows_held,
@@ -207,7 +206,15 @@ pub fn op_names<'a>(image: &Image<'a>) -> Vec<&'a str> {
     image.names().skip(image.tensor_count()).collect()
 }
 
-fn extents(tensor: &Tensor) -> [usize; 3] {
+/// Products of a code and a weight that an op adds up.
+pub fn macs(model: &ImageModel, at: usize) -> u64 {
+    let output = &model.tensors[at + 1];
+    // Each weight is used once for each pixel of the output, whatever the kind.
+    weight_count(model, at) as u64 * (output.h * output.w) as u64
+}
+
+/// Rows, columns and channels.
+pub fn extents(tensor: &Tensor) -> [usize; 3] {
     [tensor.h, tensor.w, tensor.c]
 }
 

@@ -1,13 +1,16 @@
-//! The program `ocelli`: makes model images, looks at them, plans their memory, runs them, scores them, teaches them new classes and compares devices.
+//! The program `ocelli`: makes model images, looks at them, plans their memory, runs them, scores them, teaches them new classes, compares devices and counts their instructions.
 //!
 //! One file per command; each prints one report on stdout (see [`console`]) or fails with one sentence on stderr. Exit
 //! code 1 is a failure, 2 wrong usage.
 #![forbid(unsafe_code)]
 
 mod arch;
+mod bench;
 mod camera;
 mod console;
 mod convert;
+mod device;
+mod emulator;
 mod eval;
 mod file;
 mod inspect;
@@ -52,6 +55,7 @@ enum Command {
     Eval(eval::Args),
     Tune(tune::Args),
     Verify(verify::Args),
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args, &console),
         Command::Tune(args) => tune::run(args, &console),
         Command::Verify(args) => verify::run(args, &console),
+        Command::Bench(args) => bench::run(args, &console),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,6 @@
 //! `ocelli verify`: the same model image on a device and on the host, compared answer by answer.
 
 mod conversation;
-mod emulator;
 #[cfg(test)]
 #[path = "../tests/support/model.rs"]
 mod small;
@@ -11,19 +10,19 @@ mod tests;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
 use indicatif::ProgressBar;
 use ocelli_convert::dataset::ImageFolder;
 use ocelli_convert::preprocess::load_image;
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::device::{Device, Emulation, Program};
+use crate::emulator::{Emulator, RamUse};
 use crate::model::{Model, ModelFile};
 use conversation::{Broken, Conversation, Difference, Input, Taught, Teaching};
-use emulator::{Board, Emulator, RamUse};
 
 /// Compare a device with the host
 ///
@@ -56,69 +55,8 @@ pub struct Args {
     /// The most images to train on, the first ones of each class
     #[arg(long, value_name = "N", default_value = "40", requires = "train")]
     samples: u32,
-    /// The device's program [default: target/firmware/device-DEVICE.elf of the repository]
-    #[arg(long, value_name = "ELF")]
-    firmware: Option<PathBuf>,
-    /// The emulator
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "OCELLI_QEMU",
-        default_value = "qemu-system-arm"
-    )]
-    qemu: PathBuf,
-    /// The longest wait for an answer, in seconds
-    #[arg(long, value_name = "S", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
-    time_limit: u64,
-}
-
-/// Where a model can be verified.
-#[derive(Clone, Copy, ValueEnum)]
-enum Device {
-    /// Code of a Cortex-M0 or M0+ (Armv6-M), on the Cortex-M3's board, since QEMU's M0 has too little memory
-    M0,
-    /// Cortex-M3 (QEMU's mps2-an385)
-    M3,
-    /// Cortex-M4F (mps2-an386)
-    M4,
-    /// The M4 with 256 KiB of RAM, stack and all, and everything else forbidden
-    #[value(name = "m4-256k")]
-    M4In256k,
-    /// Cortex-M7 (mps2-an500)
-    M7,
-    /// Cortex-M33 (mps2-an505)
-    M33,
-    /// Cortex-M55 (mps3-an547)
-    M55,
-}
-
-impl Device {
-    fn name(self) -> &'static str {
-        match self {
-            Device::M0 => "m0",
-            Device::M3 => "m3",
-            Device::M4 => "m4",
-            Device::M4In256k => "m4-256k",
-            Device::M7 => "m7",
-            Device::M33 => "m33",
-            Device::M55 => "m55",
-        }
-    }
-
-    fn board(self) -> Board {
-        let (machine, model_address) = match self {
-            Device::M0 | Device::M3 => ("mps2-an385", 0x2100_0000),
-            Device::M4 | Device::M4In256k => ("mps2-an386", 0x2100_0000),
-            Device::M7 => ("mps2-an500", 0x6000_0000),
-            Device::M33 => ("mps2-an505", 0x8000_0000),
-            Device::M55 => ("mps3-an547", 0x6000_0000),
-        };
-        Board {
-            machine,
-            model_address,
-            model_bytes: 16 << 20,
-        }
-    }
+    #[command(flatten)]
+    emulation: Emulation,
 }
 
 #[derive(Serialize)]
@@ -153,10 +91,6 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
         Some(folder) => Some(teaching(&model, folder, args)?),
         None => None,
     };
-    let firmware = match &args.firmware {
-        Some(path) => path.clone(),
-        None => default_firmware(args.on)?,
-    };
     let inputs = match (&args.raw_input, args.images.as_slice()) {
         (Some(path), _) => model
             .read_codes(path)?
@@ -170,13 +104,11 @@ pub fn run(args: &Args, console: &Console) -> Result<()> {
             .collect::<Result<_>>()?,
     };
 
-    let time_limit = Duration::from_secs(args.time_limit);
     let (emulator, line) = Emulator::start(
-        &args.qemu,
-        &args.on.board(),
-        &firmware,
+        &args.emulation,
+        args.on,
+        Program::Device,
         model.image.bytes(),
-        time_limit,
     )?;
     let mut memory = Vec::new();
     let compared = Conversation::start(&model, line, &mut memory).and_then(|mut conversation| {
@@ -286,22 +218,6 @@ fn photo(model: &Model<'_>, path: &Path) -> Result<Input> {
     Ok(Input::Pixels(
         pixels.with_context(|| path.display().to_string())?,
     ))
-}
-
-/// The program that `cargo xtask firmware` makes, of the repository around the current folder.
-fn default_firmware(device: Device) -> Result<PathBuf> {
-    let device = device.name();
-    let name = format!("target/firmware/device-{device}.elf");
-    let here = std::env::current_dir()?;
-    let found = here
-        .ancestors()
-        .map(|folder| folder.join(&name))
-        .find(|path| path.is_file());
-    found.with_context(|| {
-        format!(
-            "{name}: not found here or in a folder above: run `cargo xtask firmware --target {device}` in the repository, or give --firmware"
-        )
-    })
 }
 
 impl fmt::Display for Verification {

@@ -99,7 +99,7 @@ pub fn qemu_dir() -> PathBuf {
 }
 
 /// Builds the programs of an emulated board and puts them where `ocelli` and the tests look: the one that serves
-/// `ocelli verify`, which is given back, and the one that fails on purpose.
+/// `ocelli verify`, which is given back, that of `ocelli bench`, and the one that fails on purpose.
 pub fn emulated(thumb: &Thumb, name: &str) -> Result<PathBuf> {
     let board = emulated_board(name)?;
     progress::note(&format!(
@@ -114,6 +114,7 @@ pub fn emulated(thumb: &Thumb, name: &str) -> Result<PathBuf> {
         Ok(to)
     };
     put("fault")?;
+    put("bench")?;
     put("device")
 }
 

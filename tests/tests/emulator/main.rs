@@ -3,6 +3,7 @@
 //! Feature `emulator`. Needs QEMU, the firmware that `cargo xtask firmware` builds and, for whole networks, what
 //! `cargo xtask fetch` fills; whatever is missing fails the tests.
 
+mod bench;
 mod board;
 #[path = "../../reference/tflite_models.rs"]
 mod inputs;

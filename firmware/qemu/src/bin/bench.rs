@@ -1,19 +1,29 @@
-//! Counts the instructions of one inference of the model image that QEMU put into the PSRAM.
+//! Counts the instructions of one inference of the model image that QEMU put into the PSRAM, and of each op.
 //!
-//! The runner starts it with `-icount shift=6,sleep=off`, where a count is exact and the same in every run. For tools that
-//! count by themselves, the inference stands between calls of `roi_begin` and `roi_end`. Where the plan is of whole layers,
-//! the kernels are then called once more without the executor, each on whole tensors: what is left is the executor's cost.
+//! What `ocelli bench` boots, with `-icount shift=6,sleep=off`, where a count is exact and the same in every run. For tools
+//! that count by themselves, the inference stands between calls of `roi_begin` and `roi_end`. A second run has the timer
+//! read before and after every call of a kernel; what the reading costs is measured beforehand and taken off.
 #![no_std]
 #![no_main]
 
 use core::arch::asm;
+use core::fmt::Write as _;
 
 use cortex_m_rt::entry;
-use ocelli::kernels::Rows;
-use ocelli::{Image, KernelTable, OpContext, OpIo, OpKind, Session, Tensor, arena_bytes, backend};
-use ocelli_qemu::{exit, memory, timer::Timer};
-use semihosting::println;
-use zerocopy::FromBytes;
+use ocelli::{Image, KernelTable, Observer, Session, arena_bytes, backend};
+use ocelli_qemu::{console::Console, exit, memory, timer::Timer};
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
+    little_endian::{U32, U64},
+};
+
+/// A line to the console, whose channel QEMU's options name; `println` of semihosting always takes QEMU's own output.
+macro_rules! say {
+    ($($text:tt)*) => {
+        // Writing to the console cannot fail.
+        let _ = writeln!(Console, $($text)*);
+    };
+}
 
 /// The inference begins. Its body differs from the other's, so that a linker cannot make one of the two.
 #[unsafe(no_mangle)]
@@ -36,25 +46,30 @@ fn main() -> ! {
     memory::guard_stack();
     let timer = Timer::new();
     if !timer.counts_instructions() {
-        println!(
-            "the clock does not count instructions: start QEMU with -icount shift=6,sleep=off"
-        );
+        say!("the clock does not count instructions: start QEMU with -icount shift=6,sleep=off");
         exit(1);
     }
     let image = match Image::parse(memory::model()) {
         Ok(image) => image,
         Err(error) => {
-            println!("no model image at the board's model address: {error}");
+            say!("no model image at the board's model address: {error}");
             exit(1);
         }
     };
     let kernels = KernelTable::all();
     let memory = memory::take_arena();
-    let arena_end = memory.len().saturating_sub(image.input().row_elems());
-    let Some((arena, row)) = memory.split_at_mut_checked(arena_end) else {
-        println!("a row of the input is larger than the memory");
+    let counts_bytes = (image.op_count() + 1) * size_of::<Count>();
+    let row_bytes = image.input().row_elems();
+    let split = memory
+        .len()
+        .checked_sub(counts_bytes + row_bytes)
+        .and_then(|arena_end| memory.split_at_mut_checked(arena_end));
+    let Some((arena, rest)) = split else {
+        say!("a row of the input is larger than the memory");
         exit(1);
     };
+    let (counts, row) = rest.split_at_mut(counts_bytes);
+    let counts = <[Count]>::mut_from_bytes(counts).unwrap_or_default();
     // Any row will do: next to no instruction depends on the codes.
     (0u8..=255)
         .cycle()
@@ -64,87 +79,102 @@ fn main() -> ! {
     let mut session = match Session::new(&image, arena, &kernels) {
         Ok(session) => session,
         Err(error) => {
-            println!("the model cannot run: {error}");
+            say!("the model cannot run: {error}");
             exit(1);
         }
     };
+    let mut meter = Meter::new(&timer, counts);
 
     roi_begin();
-    let before = timer.ticks();
-    for _ in 0..image.input().h {
-        let _ = session.push_row(row, &mut ());
-    }
-    let ticks = timer.ticks() - before;
+    let insns = meter.measure(|| {
+        for _ in 0..image.input().h {
+            let _ = session.push_row(row, &mut ());
+        }
+    });
     roi_end();
 
-    let kernels_alone = whole_layers(&image).then(|| {
-        let before = timer.ticks();
-        run_kernels(&image, &kernels, arena);
-        timer.ticks() - before
-    });
+    session.reset();
+    for _ in 0..image.input().h {
+        let _ = session.push_row(row, &mut meter);
+    }
 
-    println!("backend      {}", backend());
-    println!("image_crc    {:08x}", image.crc());
-    println!("arena_bytes  {}", arena_bytes(&image));
-    println!("insns        {}", Timer::instructions(ticks));
-    if let Some(ticks) = kernels_alone {
-        println!("in_kernels   {}", Timer::instructions(ticks));
+    say!("backend      {}", backend());
+    say!("image_crc    {:08x}", image.crc());
+    say!("arena_bytes  {}", arena_bytes(&image));
+    say!("exact        {}", meter.is_exact);
+    say!("insns        {insns}");
+    for (at, count) in meter.counts.iter().enumerate().take(image.op_count()) {
+        say!("op {at} insns {} steps {}", count.insns, count.steps);
     }
     exit(0)
 }
 
-/// Whether every op reads and makes whole tensors, in one step.
-fn whole_layers(image: &Image<'_>) -> bool {
-    let is_whole = |tensor: Tensor| tensor.rows_held == tensor.h;
-    is_whole(image.input())
-        && (0..image.op_count()).all(|at| {
-            let output = image.tensor(at + 1);
-            let rows = image.op(at).map_or(0, |op| op.rows_per_step);
-            is_whole(output) && rows >= output.h
-        })
+/// What an op has cost so far.
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy)]
+#[repr(C)]
+struct Count {
+    insns: U64,
+    steps: U32,
 }
 
-/// Calls the kernel of every op, one after another.
-fn run_kernels(image: &Image<'_>, kernels: &KernelTable, arena: &mut [u8]) {
-    let arena = <[i8]>::mut_from_bytes(arena).unwrap_or_default();
-    let bytes = |tensor: &Tensor| tensor.offset..tensor.offset + tensor.held_bytes();
-    for at in 0..image.op_count() {
-        let Some(record) = image.op(at) else {
-            return;
+/// Counts the instructions of every call of a kernel.
+struct Meter<'m> {
+    timer: &'m Timer,
+    started: u64,
+    /// Of each op, and one more for all else.
+    counts: &'m mut [Count],
+    /// What is counted where nothing happens in between.
+    overhead: u64,
+    /// Whether loops of known lengths were counted right, to the instruction.
+    is_exact: bool,
+}
+
+impl<'m> Meter<'m> {
+    fn new(timer: &'m Timer, counts: &'m mut [Count]) -> Self {
+        let mut meter = Self {
+            timer,
+            started: 0,
+            counts,
+            overhead: 0,
+            is_exact: true,
         };
-        let op = OpContext {
-            body: record.body,
-            weight_packing: record.weight_packing,
-            inputs: record.inputs.map(|input| image.tensor(input)),
-            output: image.tensor(at + 1),
-        };
-        let [a, b] = &op.inputs;
-        let is_single = record.inputs[0] == record.inputs[1];
-        let other = if is_single { 0..0 } else { bytes(b) };
-        let (offset, length) = record.scratch;
-        let scratch = if length == 0 {
-            0..0
-        } else {
-            offset..offset + length
-        };
-        let memory = arena.get_disjoint_mut([bytes(a), other, bytes(&op.output), scratch]);
-        let family = kernels.get(op.body.kind());
-        let (Ok([first, second, output, scratch]), Some(family)) = (memory, family) else {
-            println!("op {at} cannot be called by itself");
-            exit(1);
-        };
-        let first = Rows::new(0, a.row_elems(), [&*first, &[]]);
-        let second = Rows::new(0, b.row_elems(), [&*second, &[]]);
-        let rows = match op.body.kind() {
-            OpKind::GlobalAveragePool => 0..a.h,
-            _ => 0..op.output.h,
-        };
-        let io = OpIo {
-            inputs: [first, if is_single { first } else { second }],
-            rows,
-            output,
-            scratch,
-        };
-        family.run(&op, io);
+        // Loops of two instructions a round; for the first of them there is no overhead to take off.
+        meter.overhead = meter.measure(|| Timer::spin(1)) - 2;
+        // As many as there are ways for the instructions' clock to meet the timer's.
+        meter.is_exact =
+            (1..200).all(|rounds| meter.measure(|| Timer::spin(rounds)) == 2 * u64::from(rounds));
+        meter
+    }
+
+    /// Counts what is no op.
+    fn measure(&mut self, work: impl FnOnce()) -> u64 {
+        let at = self.counts.len().saturating_sub(1);
+        if let Some(count) = self.counts.get_mut(at) {
+            count.insns = U64::ZERO;
+        }
+        self.starts(at);
+        work();
+        self.ends(at);
+        self.counts.get(at).map_or(0, |count| count.insns.get())
+    }
+}
+
+impl Observer for Meter<'_> {
+    fn rows(&mut self, _op: usize, _first_row: usize, _rows: &[i8]) {}
+
+    // Not inline, so that the way from one reading of the timer to the other is the same wherever they are called.
+    #[inline(never)]
+    fn starts(&mut self, _op: usize) {
+        self.started = self.timer.ticks();
+    }
+
+    #[inline(never)]
+    fn ends(&mut self, op: usize) {
+        let ended = self.timer.ticks();
+        if let Some(count) = self.counts.get_mut(op) {
+            let insns = Timer::instructions(self.started, ended).saturating_sub(self.overhead);
+            count.insns = U64::new(count.insns.get() + insns);
+            count.steps = U32::new(count.steps.get() + 1);
+        }
     }
 }

@@ -9,6 +9,9 @@ const LOW: *mut u32 = (TIMER + 0x08) as *mut u32;
 const HIGH: *mut u32 = (TIMER + 0x0c) as *mut u32;
 const CTRL_ENABLE: u32 = 1;
 
+/// It counts up, when a tick is over.
+pub const ROUNDS_DOWN: bool = true;
+
 /// Starts the counter at zero.
 pub fn start() {
     // SAFETY: the counter's own registers; it has no interrupt.

@@ -1,6 +1,7 @@
 //! The program as users meet it: its words, its files and its exit codes.
 
 mod arch;
+mod bench;
 mod camera;
 mod convert;
 mod eval;
@@ -167,7 +168,9 @@ fn wrong_usage_ends_with_2_and_says_how_to_ask() {
 #[test]
 fn every_command_has_help_with_an_example() {
     let desk = Desk::new();
-    for command in ["convert", "inspect", "run", "eval", "tune", "verify"] {
+    for command in [
+        "convert", "inspect", "run", "eval", "tune", "verify", "bench",
+    ] {
         let help = desk.text(&[command, "--help"]);
         assert!(help.contains("Example:\n  ocelli "), "{command}: {help}");
         assert!(help.contains("--json"), "{command}");
@@ -178,12 +181,13 @@ fn every_command_has_help_with_an_example() {
 #[test]
 fn every_command_names_a_model_that_is_not_there() {
     let desk = Desk::new();
-    let commands: [&[&str]; 5] = [
+    let commands: [&[&str]; 6] = [
         &["inspect", "none.ocl"],
         &["run", "none.ocl", "a.png"],
         &["eval", "none.ocl", "known"],
         &["tune", "none.ocl", "known", "-o", "t.ocl"],
         &["verify", "none.ocl", "--on", "m4"],
+        &["bench", "none.ocl", "--on", "host"],
     ];
     for args in commands {
         let error = desk.error(args);

@@ -116,7 +116,7 @@ fn verify(desk: &Desk, qemu: &str, more: &[&str]) -> String {
 
 /// A shell script that stands in for the emulator.
 #[cfg(unix)]
-fn program(desk: &Desk, name: &str, script: &str) {
+pub fn program(desk: &Desk, name: &str, script: &str) {
     use std::os::unix::fs::PermissionsExt;
     let path = desk.path(name);
     fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();

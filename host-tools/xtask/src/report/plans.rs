@@ -1,22 +1,17 @@
 //! What memory plans cost: arenas, weights read and instructions of the same plan, network by network.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::program::Ocelli;
 use crate::thumb::{M4F, Thumb};
-use crate::{fetch, firmware, progress, qemu, repo, shell};
+use crate::{fetch, firmware, qemu, repo, shell};
 
 /// The emulated board's memory for a model image, and for all else.
 const IMAGE_BYTES: u64 = 16 << 20;
 const ARENA_BYTES: u64 = 4_000_000;
 /// Estimated instructions that are counted: about a minute.
 const COUNTED_INSNS: u64 = 20_000_000_000;
-/// The emulated board looks for a model image here.
-const MODEL_ADDRESS: u32 = 0x2100_0000;
 /// At most, the instructions of the smallest plan over those of whole layers.
 const SLOWER: f64 = 1.3;
 /// At most, the instructions of whole layers over those of their kernels.
@@ -58,17 +53,18 @@ struct Plan {
     counted: Option<Counted>,
 }
 
-/// Instructions, and those of the kernels alone where the plan is of whole layers.
+/// Instructions, and those of the kernels alone.
 struct Counted {
     insns: u64,
-    in_kernels: Option<u64>,
+    in_kernels: u64,
 }
 
 /// Measures and prints one Markdown table; fails where a plan costs more than is said.
 pub fn plans() -> Result<()> {
     fetch::ensure("tiny-tflite")?;
     let ocelli = Ocelli::build()?;
-    let board = Board::build()?;
+    qemu::find()?;
+    firmware::emulated(&Thumb::detect(&[M4F])?, "m4")?;
     std::fs::create_dir_all(repo::target().join("report/plans"))?;
     println!(
         "| network, input | arena | layer by layer | TFLite Micro | TinyEngine | weight bytes | read | instructions | estimated | over layers | executor |"
@@ -79,17 +75,14 @@ pub fn plans() -> Result<()> {
         let image_bytes = path.metadata()?.len();
         let weights = ocelli.json(&format!("inspect {}", network.image))?;
         let weights = number(&weights, "weight_bytes")?;
-        let plan = |kind: &str| Plan::new(&ocelli, &board, &network.image, image_bytes, kind);
+        let plan = |kind: &str| Plan::new(&ocelli, &network.image, image_bytes, kind);
         let (small, layers) = (plan("small")?, plan("layers")?);
         let insns = |plan: &Plan| plan.counted.as_ref().map(|counted| counted.insns);
         let ratio = |over: Option<u64>, under: Option<u64>| {
             over.zip(under)
                 .map(|(over, under)| over as f64 / under as f64)
         };
-        let in_kernels = layers
-            .counted
-            .as_ref()
-            .and_then(|counted| counted.in_kernels);
+        let in_kernels = layers.counted.as_ref().map(|counted| counted.in_kernels);
         let slower = ratio(insns(&small), insns(&layers));
         let executor = ratio(insns(&layers), in_kernels);
         ensure!(
@@ -171,13 +164,7 @@ fn networks(ocelli: &Ocelli) -> Result<Vec<Network>> {
 }
 
 impl Plan {
-    fn new(
-        ocelli: &Ocelli,
-        board: &Board,
-        image: &str,
-        image_bytes: u64,
-        kind: &str,
-    ) -> Result<Self> {
+    fn new(ocelli: &Ocelli, image: &str, image_bytes: u64, kind: &str) -> Result<Self> {
         let planned = image.replace(".ocl", &format!("-{kind}.ocl"));
         let report = ocelli.json(&format!("replan {image} --plan {kind} -o {planned}"))?;
         let after = &report["after"];
@@ -188,56 +175,21 @@ impl Plan {
             counted: None,
         };
         let fits = image_bytes <= IMAGE_BYTES && plan.arena_bytes <= ARENA_BYTES;
-        let planned = repo::root().join(planned);
         if fits && plan.estimated <= COUNTED_INSNS {
-            plan.counted = Some(board.count(&planned)?);
+            plan.counted = Some(Counted::of(ocelli, &planned)?);
         }
-        std::fs::remove_file(planned)?;
+        std::fs::remove_file(repo::root().join(planned))?;
         Ok(plan)
     }
 }
 
-/// The emulated M4 with the program that counts instructions.
-struct Board {
-    qemu: PathBuf,
-    program: PathBuf,
-}
-
-impl Board {
-    fn build() -> Result<Self> {
-        let qemu = qemu::find()?;
-        let thumb = Thumb::detect(&[M4F])?;
-        let program = thumb.build_bin(&firmware::qemu_dir(), "bench", M4F, None, None)?;
-        Ok(Board { qemu, program })
-    }
-
-    fn count(&self, image: &Path) -> Result<Counted> {
-        progress::note(&format!("counting {}", repo::shown(image)));
-        let name = image.file_name().context("an image without a name")?;
-        let name = name.to_string_lossy();
-        let loader = format!("loader,file={name},addr={MODEL_ADDRESS:#x},force-raw=on");
-        // A name without a path: a comma in one would mean something to QEMU.
-        let text = shell::capture(
-            Command::new(&self.qemu)
-                .current_dir(image.parent().context("an image without a folder")?)
-                .args(["-machine", "mps2-an386", "-display", "none"])
-                .args(["-monitor", "none", "-serial", "none"])
-                .args(["-icount", "shift=6,sleep=off", "-device", &loader])
-                .args(["-chardev", "stdio,id=text"])
-                .args([
-                    "-semihosting-config",
-                    "enable=on,target=native,chardev=text",
-                ])
-                .arg("-kernel")
-                .arg(&self.program),
-        )?;
-        let figure = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|line| line.trim().parse().ok())
-        };
+impl Counted {
+    /// On the emulated M4.
+    fn of(ocelli: &Ocelli, image: &str) -> Result<Self> {
+        let counted = ocelli.json(&format!("bench {image} --on m4 --time-limit 600"))?;
         Ok(Counted {
-            insns: figure("insns").with_context(|| format!("no count: {text}"))?,
-            in_kernels: figure("in_kernels"),
+            insns: number(&counted, "insns")?,
+            in_kernels: number(&counted, "kernel_insns")?,
         })
     }
 }

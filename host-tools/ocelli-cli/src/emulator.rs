@@ -1,7 +1,6 @@
 //! A board that QEMU plays: its serial port is a pipe, its text goes to a file.
 
 use std::io::{self, ErrorKind, Read};
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -11,21 +10,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use tempfile::TempDir;
 
+use crate::device::{Device, Emulation, Program};
+
 /// How long a board may take to end after its goodbye.
 const END: Duration = Duration::from_secs(20);
 
 /// The board's text, in its folder.
 const LOG: &str = "board.log";
-
-/// An emulated board.
-pub struct Board {
-    /// QEMU's name for it.
-    pub machine: &'static str,
-    /// Where its firmware looks for the model image.
-    pub model_address: u32,
-    /// How large that place is.
-    pub model_bytes: usize,
-}
 
 /// A running board, ended when dropped.
 pub struct Emulator {
@@ -35,14 +26,14 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Boots a firmware with a model image; also gives the line to it.
+    /// Boots a program of a device with a model image; also gives the line to it.
     pub fn start(
-        qemu: &Path,
-        board: &Board,
-        firmware: &Path,
+        emulation: &Emulation,
+        device: Device,
+        program: Program,
         image: &[u8],
-        time_limit: Duration,
     ) -> Result<(Self, (FromBoard, ChildStdin))> {
+        let board = device.board();
         if image.len() > board.model_bytes {
             bail!(
                 "the board has {} bytes for a model image, this one is of {}",
@@ -50,22 +41,19 @@ impl Emulator {
                 image.len()
             );
         }
-        let firmware = firmware.canonicalize().with_context(|| {
-            format!(
-                "{}: run `cargo xtask firmware`, or give --firmware",
-                firmware.display()
-            )
-        })?;
+        let firmware = emulation.firmware(device, program)?;
+        let qemu = &emulation.qemu;
         // A path is taken from the current folder, a bare name from PATH.
-        let program = if qemu.components().count() > 1 {
+        let emulator = if qemu.components().count() > 1 {
             std::path::absolute(qemu)?
         } else {
             qemu.to_path_buf()
         };
-        let folder = TempDir::with_prefix("ocelli-verify-")?;
+        let folder = TempDir::with_prefix("ocelli-board-")?;
         // Names without a path: commas in one would mean something to QEMU.
         std::fs::write(folder.path().join("model.ocl"), image)?;
-        let mut command = Command::new(program);
+        let time_limit = emulation.time_limit();
+        let mut command = Command::new(emulator);
         command
             .current_dir(folder.path())
             .args(["-machine", board.machine])
@@ -86,6 +74,7 @@ impl Emulator {
                 "loader,file=model.ocl,addr={:#x},force-raw=on",
                 board.model_address
             ))
+            .args(program.clock())
             .arg("-kernel")
             .arg(firmware)
             .stdin(Stdio::piped())
@@ -115,6 +104,18 @@ impl Emulator {
             Some(status) if status.success() => Ok(self.log().and_then(|log| RamUse::find(&log))),
             Some(status) => Err(self.explain(anyhow!("the board ended with {status}"))),
             None => Err(self.explain(anyhow!("the board did not end after its goodbye"))),
+        }
+    }
+
+    /// Waits for the end of a board that ends by itself; what it has written.
+    pub fn text(mut self) -> Result<String> {
+        match self.wait(self.time_limit)? {
+            Some(status) if status.success() => {
+                let log = self.log().unwrap_or_default();
+                Ok(String::from_utf8_lossy(&log).into_owned())
+            }
+            Some(_) => Err(self.explain(anyhow!("it failed"))),
+            None => Err(self.explain(io::Error::from(ErrorKind::TimedOut).into())),
         }
     }
 
