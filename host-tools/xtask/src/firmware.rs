@@ -101,21 +101,23 @@ pub fn qemu_dir() -> PathBuf {
 /// Builds the programs of an emulated board and puts them where `ocelli` and the tests look: the one that serves
 /// `ocelli verify`, which is given back, that of `ocelli bench`, and the one that fails on purpose.
 pub fn emulated(thumb: &Thumb, name: &str) -> Result<PathBuf> {
+    emulated_program(thumb, name, "fault")?;
+    emulated_program(thumb, name, "bench")?;
+    emulated_program(thumb, name, "device")
+}
+
+/// Builds one of these programs and puts it there.
+pub fn emulated_program(thumb: &Thumb, name: &str, program: &str) -> Result<PathBuf> {
     let board = emulated_board(name)?;
     progress::note(&format!(
-        "building the firmware of {name} with {}",
+        "building the program {program} of {name} with {}",
         thumb.describe()
     ));
     fs::create_dir_all(repo::target().join("firmware"))?;
-    let put = |program: &str| {
-        let elf = thumb.build_bin(&qemu_dir(), program, board.target, board.cpu, board.feature)?;
-        let to = repo::target().join(format!("firmware/{program}-{name}.elf"));
-        fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
-        Ok(to)
-    };
-    put("fault")?;
-    put("bench")?;
-    put("device")
+    let elf = thumb.build_bin(&qemu_dir(), program, board.target, board.cpu, board.feature)?;
+    let to = repo::target().join(format!("firmware/{program}-{name}.elf"));
+    fs::copy(elf, &to).with_context(|| format!("cannot write {}", to.display()))?;
+    Ok(to)
 }
 
 /// Builds the programs of every emulated board; those that serve `ocelli verify`.
@@ -128,7 +130,8 @@ pub fn all_emulated() -> Result<Vec<(&'static str, PathBuf)>> {
         .collect()
 }
 
-fn emulated_board(name: &str) -> Result<&'static Emulated> {
+/// The emulated board of a name.
+pub fn emulated_board(name: &str) -> Result<&'static Emulated> {
     EMULATED
         .iter()
         .find(|board| board.name == name)

@@ -4,6 +4,7 @@
 mod apt;
 mod assets;
 mod audit;
+mod bench;
 mod demo;
 mod elf;
 mod fetch;
@@ -100,6 +101,21 @@ enum Verb {
         #[arg(long)]
         plans: bool,
     },
+    /// Count the instructions of whole models and single kernels beside CMSIS-NN's, as Markdown tables
+    ///
+    /// Kernels alone, in the shapes for which CMSIS-NN was counted, and in fifty that are in no table. Plans are of whole
+    /// layers, weights lie as the device wants them.
+    Bench {
+        /// Emulated devices: m0, m3, m4, m7, m33 or m55, several with commas
+        #[arg(long, value_delimiter = ',', default_value = "m4")]
+        on: Vec<String>,
+        /// Only models and ops whose name has this text in it
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
+        /// Print one JSON object instead
+        #[arg(long)]
+        json: bool,
+    },
     /// Compare int8's noise with that of ONNX Runtime's static quantization, as a Markdown table
     ///
     /// Of the networks with published weights, from these. Fails where ours is the noisier.
@@ -122,6 +138,7 @@ fn main() -> ExitCode {
         Verb::Audit => audit::audit(),
         Verb::Sizes => sizes::sizes(),
         Verb::Report { plans } => report::report(plans),
+        Verb::Bench { on, only, json } => bench::bench(&on, &only, json),
         Verb::Quality { exported } => quality::quality(exported.as_deref()),
         Verb::MakeSplit => split::make(),
     };

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::program::Ocelli;
+use crate::report::grouped;
 use crate::thumb::{M4F, Thumb};
 use crate::{fetch, firmware, qemu, repo, shell};
 
@@ -64,7 +65,7 @@ pub fn plans() -> Result<()> {
     fetch::ensure("tiny-tflite")?;
     let ocelli = Ocelli::build()?;
     qemu::find()?;
-    firmware::emulated(&Thumb::detect(&[M4F])?, "m4")?;
+    firmware::emulated_program(&Thumb::detect(&[M4F])?, "m4", "bench")?;
     std::fs::create_dir_all(repo::target().join("report/plans"))?;
     println!(
         "| network, input | arena | layer by layer | TFLite Micro | TinyEngine | weight bytes | read | instructions | estimated | over layers | executor |"
@@ -197,17 +198,4 @@ impl Counted {
 fn number(report: &Value, field: &str) -> Result<u64> {
     let value = report[field].as_u64();
     value.with_context(|| format!("ocelli printed no {field}: {report}"))
-}
-
-/// A whole number with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
