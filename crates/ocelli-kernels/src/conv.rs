@@ -2,7 +2,7 @@
 
 use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
-use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps};
+use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps, block_pixels, next_block, words};
 use crate::geometry::{Shape, Window};
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
@@ -81,9 +81,8 @@ impl<'a> Conv2d<'a> {
             packing: p.packing,
             taps: p.window.taps(p.input.c),
         };
-        let block = arch::block_bytes(filters.taps, p.packing, 1).max(1);
-        let fitting = scratch.len().checked_div(block).unwrap_or(0);
-        let at_once = fitting.min(BLOCK_PIXELS);
+        let scratch = words(scratch);
+        let at_once = block_pixels(filters.taps, p.packing, scratch.len());
         let out_c = p.output.c.max(1);
         if at_once == 0 {
             let rows = output.chunks_mut(p.output.row_elems().max(1));
@@ -97,8 +96,13 @@ impl<'a> Conv2d<'a> {
         }
         // Pixels of adjoining rows lie next to each other too: a block may begin in one row and end in the next.
         let (mut row, mut column) = (first_row, 0);
-        for output in output.chunks_mut(at_once * out_c) {
-            let pixels = output.len() / out_c;
+        let mut left = output.len().checked_div(out_c).unwrap_or(0);
+        let mut output = output;
+        while left > 0 {
+            let pixels = next_block(left, at_once);
+            let Some((made, rest)) = output.split_at_mut_checked(pixels * out_c) else {
+                return;
+            };
             let mut at = 0;
             while at < pixels {
                 let count = (pixels - at).min(p.output.w - column);
@@ -109,7 +113,8 @@ impl<'a> Conv2d<'a> {
                     (row, column) = (row + 1, 0);
                 }
             }
-            arch::multiply_block(scratch, pixels, &filters, &p.requant, output);
+            arch::multiply_block(scratch, pixels, &filters, &p.requant, made);
+            (output, left) = (rest, left - pixels);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::arch::plain;
+use crate::arch;
 
 /// The codes under a filter: `runs` runs of `run` codes that lie next to each other in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,30 @@ const fn run_words(run: usize) -> usize {
 
 /// Pixels that inner loops multiply at once, where there is scratch memory for them.
 pub const BLOCK_PIXELS: usize = 4;
+
+/// Pixels whose blocks fit into so much scratch memory, no more than loops multiply at once.
+pub(crate) fn block_pixels(taps: Taps, packing: Packing, scratch_bytes: usize) -> usize {
+    let each = arch::block_bytes(taps, packing, 1).max(1);
+    let fitting = scratch_bytes.checked_div(each).unwrap_or(0);
+    fitting.min(BLOCK_PIXELS)
+}
+
+/// Pixels of the next block: a last block of a single pixel, or of two, costs more of each than two or three of three.
+pub(crate) const fn next_block(left: usize, at_once: usize) -> usize {
+    if matches!(left, 5 | 6 | 9) && at_once > 3 {
+        3
+    } else if left < at_once {
+        left
+    } else {
+        at_once
+    }
+}
+
+/// Scratch memory from a multiple of 4 on, as loops that load words want it.
+pub(crate) fn words(scratch: &mut [i8]) -> &mut [i8] {
+    let skip = scratch.as_ptr().align_offset(4);
+    scratch.get_mut(skip..).unwrap_or_default()
+}
 
 /// The order in which weights lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -162,7 +186,7 @@ impl Filters<'_> {
     pub fn dot(&self, out: usize, run: usize, at: usize, codes: &[i8]) -> i32 {
         let first = self.packing.filter_index(self.taps, out, run, at);
         match self.packing {
-            Packing::Canonical => plain::dot(0, codes, self.weights.get(first..).unwrap_or(&[])),
+            Packing::Canonical => arch::dot(0, codes, self.weights.get(first..).unwrap_or(&[])),
             Packing::Paired => codes.iter().zip(at..).fold(0, |acc, (&code, at)| {
                 let index = self.packing.filter_index(self.taps, out, run, at);
                 let weight = self.weights.get(index).copied().unwrap_or(0);

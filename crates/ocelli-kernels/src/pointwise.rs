@@ -2,7 +2,7 @@
 
 use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
-use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps};
+use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps, block_pixels, next_block, words};
 use crate::geometry::Shape;
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
@@ -102,33 +102,28 @@ pub(crate) fn multiply(
     scratch: &mut [i8],
     output: &mut [i8],
 ) {
-    let taps = filters.taps;
+    let Filters { taps, packing, .. } = *filters;
     let (in_c, out_c) = (taps.count().max(1), requant.bias.len().max(1));
-    let block = arch::block_bytes(taps, filters.packing, 1).max(1);
-    let fitting = scratch.len().checked_div(block).unwrap_or(0);
-    let at_once = fitting.min(BLOCK_PIXELS);
-    if !arch::is_expanded(filters.packing) {
-        arch::multiply_block(input, output.len() / out_c, filters, requant, output);
-        return;
+    let mut left = output.len().checked_div(out_c).unwrap_or(0);
+    if !arch::is_expanded(packing) {
+        return arch::multiply_block(input, left, filters, requant, output);
     }
+    let scratch = words(scratch);
+    let at_once = block_pixels(taps, packing, scratch.len());
     if at_once == 0 {
-        arch::plain::multiply_block(input, output.len() / out_c, filters, requant, output);
-        return;
+        return arch::plain::multiply_block(input, left, filters, requant, output);
     }
-    let inputs = input.chunks(at_once * in_c);
-    for (input, output) in inputs.zip(output.chunks_mut(at_once * out_c)) {
-        let pixels = output.len() / out_c;
-        arch::fill_block(
-            scratch,
-            taps,
-            filters.packing,
-            pixels,
-            0,
-            0,
-            input,
-            in_c,
-            pixels,
-        );
-        arch::multiply_block(scratch, pixels, filters, requant, output);
+    let (mut input, mut output) = (input, output);
+    while left > 0 {
+        let pixels = next_block(left, at_once);
+        let Some((codes, more)) = input.split_at_checked(pixels * in_c) else {
+            return;
+        };
+        let Some((made, rest)) = output.split_at_mut_checked(pixels * out_c) else {
+            return;
+        };
+        arch::fill_block(scratch, taps, packing, pixels, 0, 0, codes, in_c, pixels);
+        arch::multiply_block(scratch, pixels, filters, requant, made);
+        (input, output, left) = (more, rest, left - pixels);
     }
 }

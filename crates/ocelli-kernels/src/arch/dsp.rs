@@ -1,7 +1,10 @@
 //! Loops for the DSP extension of Armv7E-M and Armv8-M: products of pairs of 16-bit numbers.
 
-pub(crate) use super::plain::{
-    block_bytes, depthwise, fill_block, fill_block_edge, is_expanded, multiply_block,
-};
+mod expand;
+mod matrix;
+
+pub(crate) use super::plain::depthwise;
+pub(crate) use expand::{block_bytes, dot, fill_block, fill_block_edge, is_expanded};
+pub(crate) use matrix::multiply_block;
 
 pub(crate) const NAME: &str = "dsp";
