@@ -87,13 +87,12 @@ impl<'a> Depthwise<'a> {
         match params.packing {
             Packing::Canonical => 0,
             Packing::Paired => {
-                // A strip of four channels: pairs of adjoining rows, for two output rows where the stride allows it.
+                // A strip of four channels of the input's columns, as pairs of rows.
                 let window = &params.window;
                 let columns = (params.output.w.saturating_sub(1))
                     .saturating_mul(window.stride_w)
                     .saturating_add(window.span_w());
-                let pairs = (window.filter_h + 2) / 2;
-                columns.saturating_mul(pairs).saturating_mul(4 * 4)
+                columns.saturating_mul(8 * 4).saturating_add(4)
             }
         }
     }

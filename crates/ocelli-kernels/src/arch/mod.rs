@@ -20,6 +20,8 @@
 mod dsp;
 #[cfg(ocelli_arch = "mve")]
 mod mve;
+// Other sets have better ones for some of these.
+#[cfg_attr(any(ocelli_arch = "dsp", ocelli_arch = "mve"), allow(dead_code))]
 pub(crate) mod plain;
 
 #[cfg(ocelli_arch = "dsp")]
