@@ -212,7 +212,10 @@ mod tests {
         let row = "pointwise:24x24x32:64";
         assert_eq!(distance(row, row), Some(0.0));
         // Half the products, a quarter of the channels, half the columns.
-        assert_eq!(distance("pointwise:24x12x16:16", row), Some(4.0 + 2.0 + 1.0));
+        assert_eq!(
+            distance("pointwise:24x12x16:16", row),
+            Some(4.0 + 2.0 + 1.0)
+        );
         assert_eq!(distance("conv:24x24x32:64:1x1:1", row), None);
     }
 
