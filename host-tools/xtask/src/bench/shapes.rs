@@ -104,13 +104,14 @@ impl Op {
         }
     }
 
-    /// How unlike an op of the same kind is: how many times the products of an output code, the output's channels and
-    /// its pixels have to be doubled or halved, all together. Products count four times: what an output code costs beside
-    /// them is spread over them. Nothing for an op of another kind.
+    /// How unlike an op of the same kind is: how many times the products of an output code, the stride, the output's
+    /// channels and its pixels have to be doubled or halved, all together. Products and stride count four times, since
+    /// what an output code costs hangs on them. Nothing for an op of another kind.
     pub fn distance(&self, other: &Op) -> Option<f64> {
         let doublings = |a: u64, b: u64| (a as f64 / b as f64).log2().abs();
         (self.kind == other.kind).then(|| {
             4.0 * doublings(self.products(), other.products())
+                + 4.0 * doublings(self.stride, other.stride)
                 + doublings(self.output[2], other.output[2])
                 + doublings(
                     self.output[0] * self.output[1],
@@ -217,6 +218,8 @@ mod tests {
             Some(4.0 + 2.0 + 1.0)
         );
         assert_eq!(distance("conv:24x24x32:64:1x1:1", row), None);
+        let [one, two] = ["depthwise:9x9x8:3x3:1", "depthwise:18x18x8:3x3:2"];
+        assert_eq!(distance(one, two), Some(4.0));
     }
 
     #[test]

@@ -147,8 +147,8 @@ pub fn print(plan: &Plan, device: &str, counts: &Counts) {
     let sweep = sweep(plan, device, counts);
     if !sweep.is_empty() {
         println!(
-            "The nearest row is the one of the same kind with the fewest doublings, in all, of products per output code \
-             (four times), output channels and output pixels.\n"
+            "The nearest row is the one of the same kind with the fewest doublings, in all, of products per output code, \
+             stride (these count four times), output channels and output pixels.\n"
         );
         println!(
             "| shape in no table | MAC | instructions | each | nearest row | ours there | ratio | CMSIS-NN there |"
