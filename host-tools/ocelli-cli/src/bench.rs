@@ -10,7 +10,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use ocelli::{Image, OpKind, arena_bytes};
-use ocelli_image::Model as ImageModel;
+use ocelli_image::{Model as ImageModel, WeightPacking};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -134,6 +134,8 @@ struct OpCost<O> {
     #[serde(flatten)]
     cost: O,
     steps: u32,
+    /// How its weights lie, if it has any.
+    packing: Option<&'static str>,
     weight_bytes_read: u64,
 }
 
@@ -150,6 +152,7 @@ impl<W, O> Report<W, O> {
             macs: macs(&decoded, op),
             cost,
             steps,
+            packing: packing(image, op),
             weight_bytes_read: weight_bytes(image, op) * u64::from(steps),
         };
         let ops: Vec<OpCost<O>> = found.ops.into_iter().enumerate().map(cost).collect();
@@ -174,6 +177,16 @@ fn weight_bytes(image: &Image<'_>, at: usize) -> u64 {
     channels.map_or(0, |channels| channels.weights.len() as u64)
 }
 
+/// The name of the order of an op's weights.
+fn packing(image: &Image<'_>, at: usize) -> Option<&'static str> {
+    let op = image.op(at)?;
+    op.body.channels()?;
+    Some(match op.weight_packing {
+        WeightPacking::Canonical => "canonical",
+        WeightPacking::Paired => "paired",
+    })
+}
+
 /// How much a product costs; nothing where there is none.
 fn per_mac(cost: u64, macs: u64) -> Option<f64> {
     (macs > 0).then(|| cost as f64 / macs as f64)
@@ -191,7 +204,8 @@ impl<W: fmt::Display, O: Unit> fmt::Display for Report<W, O> {
         )?;
         let [cost, relative] = O::TITLES;
         let titles = [
-            "op", "<name", "<kind", "output", "macs", cost, relative, "weights", "steps",
+            "op", "<name", "<kind", "output", "macs", cost, relative, "weights", "<packing",
+            "steps",
         ];
         let mut table = Table::new(titles);
         for op in &self.ops {
@@ -206,6 +220,7 @@ impl<W: fmt::Display, O: Unit> fmt::Display for Report<W, O> {
                 cost,
                 relative,
                 op.weight_bytes_read.to_string(),
+                op.packing.unwrap_or_default().to_string(),
                 op.steps.to_string(),
             ]);
         }

@@ -1,5 +1,7 @@
 use std::fs;
 
+use serde_json::Value;
+
 use crate::{Desk, small};
 
 #[test]
@@ -15,9 +17,13 @@ fn the_host_times_every_op_and_names_its_kernels() {
     assert_eq!(timed["macs"], inspected["macs"]);
     let ops = timed["ops"].as_array().unwrap();
     assert_eq!(ops.len(), inspected["ops"].as_array().unwrap().len());
-    // Half as many rows as the input, one a step.
+    // Six filters of 3x3 over three colours, read once a step; as many steps as the plan says.
     assert_eq!(ops[0]["kind"], "conv2d");
-    assert_eq!(ops[0]["steps"], small::SIDE / 2);
+    let steps = ops[0]["steps"].as_u64().unwrap();
+    assert!((1..=small::SIDE as u64 / 2).contains(&steps));
+    assert_eq!(ops[0]["weight_bytes_read"], 6 * 27 * steps);
+    assert_eq!(ops[0]["packing"], "canonical");
+    assert_eq!(ops[1]["packing"], Value::Null);
     let read = ops
         .iter()
         .map(|op| op["weight_bytes_read"].as_u64().unwrap());
