@@ -32,6 +32,45 @@ pub struct DepthwiseParams<'a> {
     pub requant: ChannelRequant<'a>,
 }
 
+impl DepthwiseParams<'_> {
+    /// Memory for a strip: four channels of a few rows, in pairs of adjoining rows, two pairs a plane; and a table of their
+    /// weights, where no loop keeps them in registers.
+    const fn strip_bytes(&self) -> usize {
+        let columns = (self.output.w.saturating_sub(1))
+            .saturating_mul(self.window.stride_w)
+            .saturating_add(self.window.span_w());
+        let strip = columns
+            .saturating_mul(self.strip_planes())
+            .saturating_mul(8);
+        strip
+            .saturating_add(self.table_words())
+            // One more, since scratch memory may begin anywhere.
+            .saturating_add(1)
+            .saturating_mul(4)
+    }
+
+    /// Pairs of adjoining rows under a filter that begins with either row of a pair.
+    pub(crate) const fn strip_slots(&self) -> usize {
+        self.window.filter_h / 2 + 1
+    }
+
+    /// Planes of two slots.
+    pub(crate) const fn strip_planes(&self) -> usize {
+        self.strip_slots().div_ceil(2)
+    }
+
+    /// Words of the table of weights: for filters that begin with either row of a pair.
+    pub(crate) const fn table_words(&self) -> usize {
+        let window = &self.window;
+        let is_square = window.stride_h == window.stride_w;
+        if window.filter_h == 3 && window.filter_w == 3 && is_square && self.output.w > 1 {
+            0
+        } else {
+            (self.strip_slots() * 2 * 4).saturating_mul(window.filter_w)
+        }
+    }
+}
+
 /// A convolution of each channel by itself.
 ///
 /// # Source
@@ -86,14 +125,7 @@ impl<'a> Depthwise<'a> {
     pub const fn scratch_bytes(params: &DepthwiseParams<'_>) -> usize {
         match params.packing {
             Packing::Canonical => 0,
-            Packing::Paired => {
-                // A strip of four channels of the input's columns, as pairs of rows.
-                let window = &params.window;
-                let columns = (params.output.w.saturating_sub(1))
-                    .saturating_mul(window.stride_w)
-                    .saturating_add(window.span_w());
-                columns.saturating_mul(8 * 4).saturating_add(4)
-            }
+            Packing::Paired => params.strip_bytes(),
         }
     }
 

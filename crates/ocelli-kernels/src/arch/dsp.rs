@@ -1,6 +1,7 @@
 //! Loops for the DSP extension of Armv7E-M and Armv8-M: products of pairs of 16-bit numbers.
 
 mod depthwise;
+mod depthwise_any;
 mod depthwise_loops;
 mod expand;
 mod matrix;

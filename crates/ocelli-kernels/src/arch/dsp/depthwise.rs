@@ -3,19 +3,20 @@
 
 use core::arch::asm;
 
-use super::depthwise_loops::{self as loops, Channel, Row};
+use super::depthwise_any as any;
+use super::depthwise_loops::{self as loops, Channel, Rounding, Row};
 use crate::depthwise::DepthwiseParams;
 use crate::filter::{Packing, column_words};
 use crate::rows::Rows;
 
 /// Channels at a time.
-const CHANNELS: usize = 4;
+pub(super) const CHANNELS: usize = 4;
 /// Words of a strip's column: two slots for each channel.
-const COLUMN: usize = 2 * CHANNELS;
+pub(super) const COLUMN: usize = 2 * CHANNELS;
 /// Input rows that a batch of output rows reads at most.
 const ROWS: usize = 18;
 
-/// Output rows `first_row..` of a depthwise convolution of 3x3 and stride 1 or 2, or `false`.
+/// Output rows `first_row..` of a depthwise convolution of strides 1 and 2, or `false`.
 ///
 /// As many columns as the strip has room for, then as many rows as `ROWS` allows, then four channels; the last four
 /// overlap those before where the number of channels is odd, and so do the last columns.
@@ -28,46 +29,53 @@ pub(crate) fn depthwise(
 ) -> bool {
     let window = &p.window;
     let (filter_h, filter_w) = (window.filter_h, window.filter_w);
-    let stride = window.stride_h;
     let channels = p.input.c;
     let is_ours = p.packing == Packing::Paired
         && p.depth_multiplier == 1
         && channels >= CHANNELS
         && p.output.c == channels
-        && (filter_h, filter_w) == (3, 3)
-        && (stride, window.stride_w) == (window.stride_w, stride)
-        && (stride == 1 || stride == 2)
+        && (1..ROWS).contains(&filter_h)
+        && (1..=2).contains(&window.stride_h)
+        && (1..=2).contains(&window.stride_w)
         && (window.dilation_h, window.dilation_w) == (1, 1);
-    // SAFETY: any four bytes are a word.
-    let (_, strip, _) = unsafe { scratch.align_to_mut::<u32>() };
-    // Output columns for which the strip has room.
-    let fitting = match (strip.len() / COLUMN).checked_sub(filter_w) {
-        Some(room) if is_ours => room.checked_div(stride).unwrap_or(0) + 1,
-        _ => return false,
-    };
     let requant = &p.requant;
-    let channels_known = requant.bias.len().min(requant.multiplier.len());
-    let channels_known = channels_known.min(requant.shift.len());
+    let described = requant.bias.len().min(requant.multiplier.len());
+    let described = described.min(requant.shift.len());
     let weights = p.packing.depthwise_len(filter_h, filter_w, channels);
-    let at_once = fitting.min(p.output.w);
-    if at_once < 2 || channels_known < channels || p.weights.len() < weights {
+    if !is_ours || described < channels || p.weights.len() < weights {
         return false;
     }
-    let pass = Pass {
+    // SAFETY: any four bytes are a word.
+    let (_, words, _) = unsafe { scratch.align_to_mut::<u32>() };
+    let planes = p.strip_planes();
+    let Some((table, strip)) = words.split_at_mut_checked(p.table_words()) else {
+        return false;
+    };
+    // Output columns for which the strip has room.
+    let room = strip.len() / COLUMN / planes.max(1);
+    let Some(room) = room.checked_sub(filter_w) else {
+        return false;
+    };
+    let at_once = (room / window.stride_w.max(1) + 1).min(p.output.w);
+    if table.is_empty() && at_once < 2 {
+        return false;
+    }
+    let mut pass = Pass {
         p,
         input,
-        zero: u32::from_ne_bytes([p.input_zero_point as u8; 4]),
+        zero: [p.input_zero_point; CHANNELS],
         columns: at_once,
-        strip_columns: (at_once - 1) * stride + filter_w,
+        strip_columns: (at_once - 1) * window.stride_w + filter_w,
+        planes,
+        table,
+        strip,
     };
-    let rows_at_once = (ROWS - filter_h) / stride + 1;
+    let rows_at_once = (ROWS - filter_h) / window.stride_h.max(1) + 1;
     let mut column = 0;
     loop {
         let batches = output.chunks_mut((rows_at_once * p.output.row_elems()).max(1));
-        let mut row = first_row;
-        for output in batches {
-            pass.run(row, column, strip, output);
-            row += rows_at_once;
+        for (batch, output) in batches.enumerate() {
+            pass.run(first_row + batch * rows_at_once, column, output);
         }
         if column + at_once >= p.output.w {
             break;
@@ -83,23 +91,27 @@ struct Pass<'a> {
     p: &'a DepthwiseParams<'a>,
     input: &'a Rows<'a>,
     /// Four codes of padding.
-    zero: u32,
+    zero: [i8; CHANNELS],
     /// Output columns.
     columns: usize,
     /// Columns of the strip, padding included.
     strip_columns: usize,
+    /// Planes of the strip.
+    planes: usize,
+    /// Weights of four channels; empty for the loops of 3x3.
+    table: &'a mut [u32],
+    /// See [`loops`]; more than two pairs are in planes, one behind the other.
+    strip: &'a mut [u32],
 }
 
 impl Pass<'_> {
     /// The output rows from `row` on, from column `column` on.
     #[inline(never)]
-    fn run(&self, row: usize, column: usize, strip: &mut [u32], output: &mut [i8]) {
+    fn run(&mut self, row: usize, column: usize, output: &mut [i8]) {
         let p = self.p;
-        let (channels, stride) = (p.input.c, p.window.stride_h);
-        let row_elems = p.output.row_elems();
-        let output_rows = output.len().checked_div(row_elems).unwrap_or(0);
+        let (window, channels) = (&p.window, p.input.c);
         // The columns of the strip that lie inside of the input, and the first of them in the input.
-        let left = (column * stride) as i32 - p.window.padding.left as i32;
+        let left = (column * window.stride_w) as i32 - window.padding.left as i32;
         let before = left.saturating_neg().max(0) as usize;
         let left = left.max(0) as usize;
         let inside = p.input.w.saturating_sub(left);
@@ -107,108 +119,60 @@ impl Pass<'_> {
         if inside == 0 {
             return;
         }
-        let zero = pair(self.zero);
-        for (at, words) in strip.chunks_exact_mut(COLUMN).enumerate() {
-            if at < before || (before + inside..self.strip_columns).contains(&at) {
-                words.fill(zero);
+        let padding = pair(u32::from_ne_bytes(self.zero.map(|code| code as u8)));
+        let plane = self.strip_columns * COLUMN;
+        for plane in self.strip.chunks_exact_mut(plane.max(1)).take(self.planes) {
+            let ends = [0..before, before + inside..self.strip_columns];
+            for columns in ends {
+                let words = plane.get_mut(columns.start * COLUMN..columns.end * COLUMN);
+                words.unwrap_or_default().fill(padding);
             }
         }
-        let mut rows = [Row {
-            codes: (&raw const self.zero).cast(),
+        let row_elems = p.output.row_elems();
+        let output_rows = output.len().checked_div(row_elems).unwrap_or(0);
+        let reading = output_rows.saturating_sub(1) * window.stride_h + window.filter_h;
+        let zero = self.zero;
+        let padding = Row {
+            codes: zero.as_ptr(),
             step: 0,
-        }; ROWS];
-        let top = p.window.first_row(row);
-        let reading = (output_rows.saturating_sub(1)) * stride + p.window.filter_h;
-        for (row, r) in rows.iter_mut().take(reading).zip(top..) {
-            if let Some(codes) = self
-                .input
-                .row(r)
-                .and_then(|codes| codes.get(left * channels..))
-            {
-                if codes.len() >= inside * channels {
-                    *row = Row {
-                        codes: codes.as_ptr(),
-                        step: channels,
-                    };
-                }
+        };
+        let mut rows = [padding; ROWS];
+        for (row, r) in rows.iter_mut().take(reading).zip(window.first_row(row)..) {
+            let codes = self.input.row(r).unwrap_or(&[]);
+            let codes = codes.get(left * channels..).unwrap_or(&[]);
+            if codes.len() >= inside * channels {
+                *row = Row {
+                    codes: codes.as_ptr(),
+                    step: channels,
+                };
             }
         }
-        let end = strip.as_mut_ptr();
-        // SAFETY: `strip_columns` columns are in the strip.
-        let interior = unsafe { end.add(before * COLUMN) };
-        let strip = strip.as_mut_ptr();
-        let output = &raw mut *output;
+        let strip = Strip {
+            rows: &rows,
+            words: self.strip.as_mut_ptr(),
+            plane,
+            before,
+            inside,
+        };
+        let output = output.as_mut_ptr();
         let mut channel = 0;
         loop {
-            let mut table = [Channel::default(); CHANNELS];
-            self.describe(channel, &mut table);
-            // SAFETY: see `depthwise`.
+            // SAFETY: `depthwise` has seen that all channels are described, and that the strip has room for all columns;
+            // the rows of the output have `columns` pixels from `column` on, with four channels from `channel` on.
             unsafe {
-                let fill = |slot: usize, row: usize| {
-                    loops::ocelli_dsp_depthwise_fill(
-                        interior.add(slot),
-                        rows.as_ptr().add(row),
-                        channel,
-                        inside,
-                    );
-                };
-                let mut output = output.cast::<i8>().add(column * channels + channel);
-                fill(0, 0);
-                let (mut slot, mut row) = (0, 0);
-                if stride == 2 {
-                    while row < output_rows {
-                        fill(1 - slot, 2 * row + 2);
-                        let make = if slot == 0 {
-                            loops::ocelli_dsp_depthwise_stride_2_0
-                        } else {
-                            loops::ocelli_dsp_depthwise_stride_2_1
-                        };
-                        make(
-                            strip,
-                            table.as_ptr(),
-                            output,
-                            (self.columns - 1) * 64,
-                            channels,
-                        );
-                        output = output.add(row_elems);
-                        row += 1;
-                        slot = 1 - slot;
-                    }
+                let output = output.add(column * channels + channel);
+                if self.table.is_empty() {
+                    self.three_by_three(&strip, channel, output, output_rows);
                 } else {
-                    while row + 1 < output_rows {
-                        fill(1 - slot, row + 2);
-                        let make = if slot == 0 {
-                            loops::ocelli_dsp_depthwise_two_rows_0
-                        } else {
-                            loops::ocelli_dsp_depthwise_two_rows_1
-                        };
-                        make(
-                            strip,
-                            table.as_ptr(),
-                            output,
-                            (self.columns - 1) * 32,
-                            channels,
-                            row_elems,
-                        );
-                        output = output.add(2 * row_elems);
-                        row += 2;
-                        slot = 1 - slot;
-                    }
-                    if row < output_rows {
-                        fill(1 - slot, row + 2);
-                        let make = if slot == 0 {
-                            loops::ocelli_dsp_depthwise_row_0
-                        } else {
-                            loops::ocelli_dsp_depthwise_row_1
-                        };
-                        make(
-                            strip,
-                            table.as_ptr(),
-                            output,
-                            (self.columns - 1) * 32,
-                            channels,
-                        );
-                    }
+                    any::rows(
+                        p,
+                        &strip,
+                        self.table,
+                        channel,
+                        output,
+                        output_rows,
+                        self.columns,
+                    );
                 }
             }
             if channel + CHANNELS >= channels {
@@ -218,42 +182,127 @@ impl Pass<'_> {
         }
     }
 
-    /// What the loops need to know about four channels.
-    fn describe(&self, first: usize, table: &mut [Channel; CHANNELS]) {
+    /// Output rows of four channels, with the loops for 3x3.
+    ///
+    /// # Safety
+    /// There are four channels from `channel` on, and `columns` pixels of `output_rows` rows from `output` on.
+    #[inline(always)]
+    unsafe fn three_by_three(
+        &self,
+        strip: &Strip<'_>,
+        channel: usize,
+        mut output: *mut i8,
+        output_rows: usize,
+    ) {
         let p = self.p;
-        let words = column_words(p.window.filter_h) * p.window.filter_w;
-        let weights = p.weights.get(first * words * 4..).unwrap_or(&[]);
-        let requant = &p.requant;
-        let numbers = requant
-            .bias
-            .iter()
-            .zip(requant.multiplier)
-            .zip(requant.shift);
-        let one = 1 + 2 * i32::from(requant.output_zero_point);
-        for ((channel, weights), ((&bias, &multiplier), &shift)) in table
-            .iter_mut()
-            .zip(weights.chunks_exact(words * 4))
-            .zip(numbers.skip(first))
-        {
-            for (pairs, word) in channel
-                .weights
-                .chunks_exact_mut(2)
-                .zip(weights.chunks_exact(4))
-            {
-                let word = match word {
-                    &[a, b, c, d] => u32::from_le_bytes([a, b, c, d].map(|byte| byte as u8)),
-                    _ => 0,
-                };
-                for (pair, word) in pairs.iter_mut().zip([word, word.rotate_right(8)]) {
-                    *pair = doubled_pair(word);
+        let (stride, next_pixel, next_row) = (p.window.stride_h, p.input.c, p.output.row_elems());
+        let mut described = [Channel::default(); CHANNELS];
+        describe(p, channel, &mut described);
+        let described = described.as_ptr();
+        let span = (self.columns - 1) * stride * COLUMN * 4;
+        let words = strip.words;
+        // Pair after pair, each in the slot that the one before the last had; a step begins with the last one.
+        let (mut row, mut last) = (0, 0);
+        // SAFETY: the caller's.
+        unsafe {
+            strip.fill(0, 0, channel);
+            while row < output_rows {
+                let slot = last % 2;
+                last += 1;
+                strip.fill(last, last % 2, channel);
+                if stride == 1 && row + 1 < output_rows {
+                    let make = [
+                        loops::ocelli_dsp_depthwise_two_rows_0,
+                        loops::ocelli_dsp_depthwise_two_rows_1,
+                    ];
+                    make[slot](words, described, output, span, next_pixel, next_row);
+                    row += 2;
+                    output = output.add(2 * next_row);
+                } else {
+                    let make = match (stride, slot) {
+                        (1, 0) => loops::ocelli_dsp_depthwise_row_0,
+                        (1, _) => loops::ocelli_dsp_depthwise_row_1,
+                        (_, 0) => loops::ocelli_dsp_depthwise_stride_2_0,
+                        _ => loops::ocelli_dsp_depthwise_stride_2_1,
+                    };
+                    make(words, described, output, span, next_pixel);
+                    row += 1;
+                    output = output.add(next_row);
                 }
             }
-            let e = -i32::from(shift);
-            channel.multiplier = multiplier;
-            channel.half = one.wrapping_shl((e - 1) as u32);
-            channel.bias = bias.wrapping_mul(2);
-            channel.shift = e;
         }
+    }
+}
+
+/// Where pairs of input rows are made, and from what.
+pub(super) struct Strip<'a> {
+    rows: &'a [Row; ROWS],
+    pub words: *mut u32,
+    /// Words from one plane to the next.
+    pub plane: usize,
+    /// Columns of padding on the left.
+    before: usize,
+    /// Columns of the input.
+    inside: usize,
+}
+
+impl Strip<'_> {
+    /// Makes pair `pair` of four channels in slot `slot`.
+    ///
+    /// # Safety
+    /// The pair's rows are in `rows`, the channels in the input and the slot in the strip.
+    #[inline(always)]
+    pub unsafe fn fill(&self, pair: usize, slot: usize, channel: usize) {
+        let first = slot / 2 * self.plane + self.before * COLUMN + slot % 2;
+        // SAFETY: the caller's; `inside` columns are in the strip and in each row.
+        unsafe {
+            loops::ocelli_dsp_depthwise_fill(
+                self.words.add(first),
+                self.rows.as_ptr().add(2 * pair),
+                channel,
+                self.inside,
+            );
+        }
+    }
+}
+
+/// What the loops for 3x3 need to know about four channels.
+#[inline(always)]
+fn describe(p: &DepthwiseParams<'_>, first: usize, described: &mut [Channel; CHANNELS]) {
+    for (at, channel) in (first..).zip(described) {
+        for (pairs, word) in channel.weights.chunks_exact_mut(2).zip(words(p, at)) {
+            for (pair, word) in pairs.iter_mut().zip([word, word.rotate_right(8)]) {
+                *pair = doubled_pair(word);
+            }
+        }
+        channel.requant = rounding(p, at);
+    }
+}
+
+/// The packed weights of a channel, a word after the other.
+#[inline(always)]
+pub(super) fn words<'a>(p: &DepthwiseParams<'a>, channel: usize) -> impl Iterator<Item = u32> + 'a {
+    let bytes = column_words(p.window.filter_h) * p.window.filter_w * 4;
+    let words = p.weights.get(channel * bytes..).unwrap_or(&[]);
+    words.chunks_exact(4).map(|word| match word {
+        &[a, b, c, d] => u32::from_le_bytes([a, b, c, d].map(|byte| byte as u8)),
+        _ => 0,
+    })
+}
+
+/// How the sums of a channel become codes.
+#[inline(always)]
+pub(super) fn rounding(p: &DepthwiseParams<'_>, channel: usize) -> Rounding {
+    let requant = &p.requant;
+    let bias = requant.bias.get(channel).copied().unwrap_or(0);
+    let multiplier = requant.multiplier.get(channel).copied().unwrap_or(0);
+    let shift = -i32::from(requant.shift.get(channel).copied().unwrap_or(-1));
+    let one = 1 + 2 * i32::from(requant.output_zero_point);
+    Rounding {
+        multiplier,
+        half: one.wrapping_shl((shift - 1) as u32),
+        bias: bias.wrapping_mul(2),
+        shift,
     }
 }
 
@@ -261,7 +310,7 @@ impl Pass<'_> {
 #[inline(always)]
 fn pair(word: u32) -> u32 {
     let pair;
-    // SAFETY: an instruction of the DSP extension on registers, which has no number from the compiler: sxtb16.
+    // SAFETY: sxtb16, for which there is no function in stable Rust, reads and writes registers only.
     unsafe {
         asm!("sxtb16 {pair}, {word}", pair = out(reg) pair, word = in(reg) word,
             options(pure, nomem, nostack, preserves_flags));
@@ -269,11 +318,11 @@ fn pair(word: u32) -> u32 {
     pair
 }
 
-/// Bytes 0 and 2, each twice, as numbers of 16 bits.
+/// Bytes 0 and 2, doubled, as numbers of 16 bits.
 #[inline(always)]
-fn doubled_pair(word: u32) -> u32 {
+pub(super) fn doubled_pair(word: u32) -> u32 {
     let doubled;
-    // SAFETY: as above, sxtab16: adds bytes 0 and 2 to two numbers.
+    // SAFETY: sxtab16, which adds bytes 0 and 2 to two numbers, reads and writes registers only.
     unsafe {
         asm!("sxtab16 {doubled}, {pair}, {word}", doubled = out(reg) doubled, pair = in(reg) pair(word),
             word = in(reg) word, options(pure, nomem, nostack, preserves_flags));

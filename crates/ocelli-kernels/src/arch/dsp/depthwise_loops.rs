@@ -14,12 +14,19 @@
 
 use core::arch::global_asm;
 
-/// What the loops need to know about a channel.
+/// What the loops for 3x3 need to know about a channel.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub(super) struct Channel {
     /// Pairs of doubled weights of each filter column: of filter rows 0 and 1, then 1 and 2.
     pub weights: [u32; 6],
+    pub requant: Rounding,
+}
+
+/// How the sums of a channel become codes.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub(super) struct Rounding {
     pub multiplier: i32,
     pub half: i32,
     /// The doubled bias.
