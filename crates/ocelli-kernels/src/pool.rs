@@ -1,5 +1,8 @@
 //! Pooling: average and maximum over a window, average over the whole map.
 
+use core::ops::Range;
+
+use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
 use crate::geometry::{Shape, Window};
 use crate::requantize::{Clamp, Requant};
@@ -35,15 +38,13 @@ impl PoolParams {
         }
     }
 
-    /// Calls `code` with the pixels inside the window of each output code: (channel, rows of pixels) by a fold.
-    fn run<S: Copy>(
+    /// Calls `pool` for each output pixel with the pixels under its window, a run of codes per row that is there.
+    fn run<'i>(
         &self,
-        input: &Rows<'_>,
+        input: &Rows<'i>,
         first_row: usize,
         output: &mut [i8],
-        start: S,
-        fold: impl Fn(S, i8) -> S,
-        finish: impl Fn(S) -> i8,
+        pool: impl Fn(&Under<'i, '_>, &mut [i8]),
     ) {
         let channels = self.input.c.max(1);
         for (r, row) in output
@@ -56,21 +57,42 @@ impl PoolParams {
                 let right = (left + self.window.filter_w as i32).min(self.input.w as i32);
                 let right = right.max(0) as usize;
                 let left = left.max(0) as usize;
-                for (channel, code) in pixel.iter_mut().enumerate() {
-                    let mut state = start;
-                    for filter_row in 0..self.window.filter_h {
-                        let row = input
-                            .row(top.wrapping_add(filter_row as i32))
-                            .unwrap_or(&[]);
-                        let inside = row.get(left * channels..right * channels).unwrap_or(&[]);
-                        for &code in inside.iter().skip(channel).step_by(channels) {
-                            state = fold(state, code);
-                        }
-                    }
-                    *code = finish(state);
-                }
+                let under = Under {
+                    input,
+                    rows: (top, self.window.filter_h),
+                    codes: left * channels..right * channels,
+                };
+                pool(&under, pixel);
             }
         }
+    }
+}
+
+/// What lies under a window.
+struct Under<'i, 'r> {
+    input: &'r Rows<'i>,
+    /// The first row, and how many.
+    rows: (i32, usize),
+    /// Of each row.
+    codes: Range<usize>,
+}
+
+impl<'i> Under<'i, '_> {
+    /// The codes from channel `channel` of the first pixel on, row by row.
+    fn from_channel(&self, channel: usize) -> impl Iterator<Item = &'i [i8]> + '_ {
+        let (top, rows) = self.rows;
+        (0..rows).filter_map(move |row| {
+            let row = self.input.row(top.wrapping_add(row as i32))?;
+            row.get(self.codes.start + channel..self.codes.end)
+        })
+    }
+
+    /// All codes of a channel, folded.
+    fn fold<S>(&self, channel: usize, channels: usize, start: S, fold: impl Fn(S, i8) -> S) -> S {
+        let step = channels.max(1);
+        self.from_channel(channel).fold(start, |state, codes| {
+            codes.iter().step_by(step).fold(state, |s, &c| fold(s, c))
+        })
     }
 }
 
@@ -98,13 +120,31 @@ impl AveragePool {
 
     /// Makes output rows `first_row..`, as many as `output` holds.
     pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
-        let clamp = self.0.clamp;
-        let add = |(acc, count): (i32, i32), code: i8| (acc + i32::from(code), count + 1);
-        self.0
-            .run(input, first_row, output, (0, 0), add, |(acc, count)| {
+        let (clamp, channels) = (self.0.clamp, self.0.input.c);
+        self.0.run(input, first_row, output, |under, pixel| {
+            let pixels = |codes: &[i8]| codes.len().checked_div(channels).unwrap_or(0) as i32;
+            let count = under.from_channel(0).map(pixels).sum::<i32>();
+            let mean = |acc: i32| {
                 let half = if acc > 0 { count / 2 } else { -(count / 2) };
                 clamp.apply((acc + half).checked_div(count).unwrap_or(0))
-            });
+            };
+            let mut fours = pixel.chunks_exact_mut(4);
+            let mut channel = 0;
+            for four in &mut fours {
+                let mut sums = [0; 4];
+                for codes in under.from_channel(channel) {
+                    arch::sum_pixels(codes, channels, &mut sums);
+                }
+                for (code, sum) in four.iter_mut().zip(sums) {
+                    *code = mean(sum);
+                }
+                channel += 4;
+            }
+            for (channel, code) in (channel..).zip(fours.into_remainder()) {
+                let add = |acc: i32, code: i8| acc + i32::from(code);
+                *code = mean(under.fold(channel, channels, 0, add));
+            }
+        });
     }
 }
 
@@ -132,15 +172,13 @@ impl MaxPool {
 
     /// Makes output rows `first_row..`, as many as `output` holds.
     pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
-        let clamp = self.0.clamp;
-        self.0.run(
-            input,
-            first_row,
-            output,
-            i8::MIN,
-            |max, code| max.max(code),
-            |max| clamp.apply(max.into()),
-        );
+        let (clamp, channels) = (self.0.clamp, self.0.input.c);
+        self.0.run(input, first_row, output, |under, pixel| {
+            for (channel, code) in pixel.iter_mut().enumerate() {
+                let max = under.fold(channel, channels, i8::MIN, i8::max);
+                *code = clamp.apply(max.into());
+            }
+        });
     }
 }
 
@@ -202,8 +240,24 @@ impl GlobalAveragePool {
         if starts {
             sums.fill(0);
         }
-        for pixel in rows.chunks_exact(self.0.input.c.max(1)) {
-            for (sum, &code) in sums.chunks_exact_mut(4).zip(pixel) {
+        let channels = self.0.input.c;
+        let rows = rows.get(..rows.len() / channels.max(1) * channels);
+        let rows = rows.unwrap_or_default();
+        let sums = sums.get_mut(..channels * 4).unwrap_or_default();
+        let mut fours = sums.chunks_exact_mut(4 * 4);
+        let mut channel = 0;
+        for sums in &mut fours {
+            let mut four = [0; 4];
+            let codes = rows.get(channel..).unwrap_or_default();
+            arch::sum_pixels(codes, channels, &mut four);
+            for (place, sum) in sums.chunks_exact_mut(4).zip(four) {
+                put(place, get(place).wrapping_add(sum));
+            }
+            channel += 4;
+        }
+        for (channel, sum) in (channel..).zip(fours.into_remainder().chunks_exact_mut(4)) {
+            let codes = rows.get(channel..).unwrap_or_default();
+            for &code in codes.iter().step_by(channels.max(1)) {
                 put(sum, get(sum).wrapping_add(code.into()));
             }
         }

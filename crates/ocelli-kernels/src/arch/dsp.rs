@@ -5,18 +5,11 @@ mod depthwise_any;
 mod depthwise_loops;
 mod expand;
 mod matrix;
+mod small;
 
 pub(crate) use depthwise::depthwise;
 pub(crate) use expand::{block_bytes, dot, fill_block, fill_block_edge, is_expanded};
 pub(crate) use matrix::multiply_block;
+pub(crate) use small::{add, sum_pixels};
 
 pub(crate) const NAME: &str = "dsp";
-
-/// Brings codes into the range of a fused activation.
-fn clamp(clamp: crate::requantize::Clamp, codes: &mut [i8]) {
-    if clamp != crate::requantize::Clamp::NONE {
-        for code in codes {
-            *code = clamp.apply((*code).into());
-        }
-    }
-}

@@ -12,6 +12,9 @@
 //! - `multiply_block(block, pixels, filters, requant, output)`: all channels of these pixels, `[pixel][channel]`.
 //! - `depthwise(params, input, first_row, scratch, output)`: output rows of a depthwise convolution, or `false`, and then
 //!   nothing was done.
+//! - `add(params, a, b, output)`: sums of codes, or `false`, and then nothing was done.
+//! - `sum_pixels(codes, step, sums)`: adds the first four codes of every `step` to four sums; there are four in the last
+//!   piece too.
 //! - `dot`, `sum`: of runs of codes, wherever there is nothing better.
 //!
 //! The choice is made here and nowhere else.

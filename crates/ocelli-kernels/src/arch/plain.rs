@@ -1,5 +1,6 @@
 //! Portable inner loops. The compiler makes SIMD of them where the target has it.
 
+use crate::add::AddParams;
 use crate::depthwise::DepthwiseParams;
 use crate::filter::{Filters, Packing, Taps};
 use crate::requantize::ChannelRequant;
@@ -105,4 +106,17 @@ pub(crate) fn depthwise(
     _output: &mut [i8],
 ) -> bool {
     false
+}
+
+pub(crate) fn add(_params: &AddParams, _a: &[i8], _b: &[i8], _output: &mut [i8]) -> bool {
+    false
+}
+
+#[inline(always)]
+pub(crate) fn sum_pixels(codes: &[i8], step: usize, sums: &mut [i32; 4]) {
+    for pixel in codes.chunks(step.max(1)) {
+        for (sum, &code) in sums.iter_mut().zip(pixel) {
+            *sum = sum.wrapping_add(code.into());
+        }
+    }
 }

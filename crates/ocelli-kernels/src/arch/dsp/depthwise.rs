@@ -82,7 +82,7 @@ pub(crate) fn depthwise(
         }
         column = (column + at_once).min(p.output.w - at_once);
     }
-    super::clamp(requant.clamp, output);
+    super::small::clamp(requant.clamp, output);
     true
 }
 

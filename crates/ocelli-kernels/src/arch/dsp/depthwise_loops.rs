@@ -12,8 +12,6 @@
 //! halves away from zero. `half = (1 << (e - 1)) + (zero_point << e)` holds the output's zero point as well.
 #![allow(unsafe_code)] // Functions that are written in assembly are declared here.
 
-use core::arch::global_asm;
-
 /// What the loops for 3x3 need to know about a channel.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
@@ -139,7 +137,7 @@ unsafe extern "C" {
 /// A function in a section of its own, so that firmware which does not call it does not have it.
 macro_rules! function {
     ($name:literal, $($line:expr),* $(,)?) => {
-        global_asm!(
+        core::arch::global_asm!(
             // Where the target is Armv8-M, the assembler does not know of the extension although the processor is named.
             ".cpu cortex-m4",
             concat!(".section .text.", $name, ",\"ax\",%progbits"),
@@ -155,6 +153,7 @@ macro_rules! function {
         );
     };
 }
+pub(super) use function;
 
 // Two words of four codes, a of the upper row and b of the lower one, are put together to b1 b0 a1 a0 and b3 b2 a3 a2;
 // then `sxtb16` takes bytes 0 and 2, and rotated by 8 bytes 1 and 3: four pairs.

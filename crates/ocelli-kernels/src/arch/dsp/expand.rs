@@ -38,7 +38,9 @@ pub(crate) fn fill_block(
         return plain::fill_block(block, taps, packing, pixels, first, run, codes, step, count);
     }
     let words = Taps::one(taps.run).words();
-    let block = block.get_mut(words * run * pixels * 4..).unwrap_or_default();
+    let block = block
+        .get_mut(words * run * pixels * 4..)
+        .unwrap_or_default();
     // The loop's `stm` takes multiples of 4 only.
     if count == 4
         && pixels == 4
@@ -75,7 +77,9 @@ pub(crate) fn fill_block_edge(
         );
     }
     let words = Taps::one(taps.run).words();
-    let block = block.get_mut(words * run * pixels * 4..).unwrap_or_default();
+    let block = block
+        .get_mut(words * run * pixels * 4..)
+        .unwrap_or_default();
     let words = block.chunks_exact_mut(4).skip(pixel).step_by(pixels.max(1));
     let padding = pair(zero_point, zero_point);
     for word in words.take(Taps::one(taps.run).words()) {

@@ -59,7 +59,15 @@ pub(crate) fn multiply_block(
     }
     let (channels, words) = (requant.bias.len(), filters.taps.words());
     let paired = channels & !1;
-    multiply_pairs(block, pixels, words, filters.weights, requant, paired, output);
+    multiply_pairs(
+        block,
+        pixels,
+        words,
+        filters.weights,
+        requant,
+        paired,
+        output,
+    );
     if paired < channels {
         multiply_last(block, pixels, words, filters.weights, requant, output);
     }
@@ -122,9 +130,15 @@ fn multiply_pairs(
         && paired <= pixel
         && requant.multiplier.len() >= paired
         && requant.shift.len() >= paired
-        && words.checked_mul(pixels * 4).is_some_and(|bytes| block.len() >= bytes)
-        && words.checked_mul(paired * 2).is_some_and(|bytes| weights.len() >= bytes)
-        && pixel.checked_mul(pixels).is_some_and(|codes| output.len() >= codes);
+        && words
+            .checked_mul(pixels * 4)
+            .is_some_and(|bytes| block.len() >= bytes)
+        && words
+            .checked_mul(paired * 2)
+            .is_some_and(|bytes| weights.len() >= bytes)
+        && pixel
+            .checked_mul(pixels)
+            .is_some_and(|codes| output.len() >= codes);
     // `ldrd` and `ldm` take multiples of 4 only.
     if !enough || (block.as_ptr().addr() | weights.as_ptr().addr()) % 4 != 0 {
         return multiply_slowly(block, pixels, words, weights, requant, paired, output);
@@ -173,7 +187,8 @@ fn multiply_slowly(
                 let first = (out / 2 * words + word) * 4 + out % 2;
                 let weight = |at| i32::from(weights.get(at).copied().unwrap_or(0));
                 let codes = (word * pixels + pixel) * 4;
-                acc + weight(first) * half(block, codes) + weight(first + 2) * half(block, codes + 2)
+                acc + weight(first) * half(block, codes)
+                    + weight(first + 2) * half(block, codes + 2)
             });
             *code = requant.code(acc, factor);
         }

@@ -11,6 +11,7 @@ mod depthwise;
 mod matrix;
 mod random;
 mod reference;
+mod small;
 
 use core::fmt::Debug;
 
@@ -31,7 +32,7 @@ fn main() -> ! {
     let heap = memory::take_ram();
     // SAFETY: the region is given out once, and nothing else uses it.
     unsafe { HEAP.init(heap.start, heap.bytes) };
-    let cases = matrix::sweep() + depthwise::sweep();
+    let cases = matrix::sweep() + depthwise::sweep() + small::sweep();
     println!("backend {}", ocelli::backend());
     println!("cases   {cases}");
     exit(0)
