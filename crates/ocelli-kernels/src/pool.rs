@@ -57,11 +57,18 @@ impl PoolParams {
                 let right = (left + self.window.filter_w as i32).min(self.input.w as i32);
                 let right = right.max(0) as usize;
                 let left = left.max(0) as usize;
-                let under = Under {
+                let mut under = Under {
                     input,
+                    runs: [&[]; 2],
                     rows: (top, self.window.filter_h),
                     codes: left * channels..right * channels,
                 };
+                if left == 0 && right == self.input.w {
+                    // Whole rows lie next to each other.
+                    let rows = self.window.input_rows(first_row + r, 1, self.input.h);
+                    under.runs = input.runs(rows.start, rows.len());
+                    under.rows.1 = 0;
+                }
                 pool(&under, pixel);
             }
         }
@@ -71,20 +78,24 @@ impl PoolParams {
 /// What lies under a window.
 struct Under<'i, 'r> {
     input: &'r Rows<'i>,
-    /// The first row, and how many.
+    /// Whole rows.
+    runs: [&'i [i8]; 2],
+    /// Other rows: the first row, and how many.
     rows: (i32, usize),
     /// Of each row.
     codes: Range<usize>,
 }
 
 impl<'i> Under<'i, '_> {
-    /// The codes from channel `channel` of the first pixel on, row by row.
+    /// The codes from channel `channel` of the first pixel on, row by row or in whole rows.
     fn from_channel(&self, channel: usize) -> impl Iterator<Item = &'i [i8]> + '_ {
         let (top, rows) = self.rows;
-        (0..rows).filter_map(move |row| {
+        let runs = self.runs.into_iter();
+        let runs = runs.filter_map(move |run| run.get(channel..));
+        runs.chain((0..rows).filter_map(move |row| {
             let row = self.input.row(top.wrapping_add(row as i32))?;
             row.get(self.codes.start + channel..self.codes.end)
-        })
+        }))
     }
 
     /// All codes of a channel, folded.

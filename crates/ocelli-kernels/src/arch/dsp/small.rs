@@ -151,23 +151,52 @@ pub(crate) fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) -> bool 
 /// Adds the first four codes of every `step` to four sums.
 #[inline(always)]
 pub(crate) fn sum_pixels(codes: &[i8], step: usize, sums: &mut [i32; 4]) {
-    // Sums of 16 bits: 255 codes at most.
-    for codes in codes.chunks(step.saturating_mul(255).max(1)) {
+    // The last pixel may end with its fourth code.
+    let Some(pixels) = codes
+        .len()
+        .checked_sub(4)
+        .and_then(|len| len.checked_div(step))
+    else {
+        return;
+    };
+    let (mut pixel, mut left) = (codes.as_ptr(), pixels + 1);
+    while left > 0 {
+        // Sums of 16 bits: 255 codes at most.
+        let count = left.min(255);
+        left -= count;
         let (mut even, mut odd) = (0u32, 0u32);
-        let mut add = |pixel: &[i8]| {
-            if let Some(&four) = pixel.first_chunk::<4>() {
-                let four = u32::from_le_bytes(four.map(|code| code as u8));
-                // SAFETY: sxtab16, which adds bytes 0 and 2, or 1 and 3, to two numbers, works on registers only.
-                unsafe {
-                    asm!("sxtab16 {even}, {even}, {four}", "sxtab16 {odd}, {odd}, {four}, ror #8",
-                        even = inout(reg) even, odd = inout(reg) odd, four = in(reg) four,
-                        options(pure, nomem, nostack, preserves_flags));
-                }
-            }
-        };
-        let pixels = codes.chunks_exact(step.max(1));
-        add(pixels.remainder());
-        pixels.for_each(add);
+        // SAFETY: the first code of each of `pixels + 1` pixels has three behind it; nothing is written. sxtab16 adds bytes
+        // 0 and 2, or 1 and 3, to two numbers. Two pixels at a time, before them one if their number is odd.
+        unsafe {
+            asm!(
+                "lsrs {count}, {count}, #1",
+                "bcc 2f",
+                "ldr {a}, [{pixel}]",
+                "add {pixel}, {step}",
+                "sxtab16 {even}, {even}, {a}",
+                "sxtab16 {odd}, {odd}, {a}, ror #8",
+                "cmp {count}, #0",
+                "beq 3f",
+                "2: ldr {a}, [{pixel}]",
+                "ldr {b}, [{pixel}, {step}]",
+                "add {pixel}, {pixel}, {step}, lsl #1",
+                "sxtab16 {even}, {even}, {a}",
+                "sxtab16 {odd}, {odd}, {a}, ror #8",
+                "sxtab16 {even}, {even}, {b}",
+                "sxtab16 {odd}, {odd}, {b}, ror #8",
+                "subs {count}, #1",
+                "bne 2b",
+                "3:",
+                count = inout(reg) count => _,
+                pixel = inout(reg) pixel,
+                even = inout(reg) even,
+                odd = inout(reg) odd,
+                a = out(reg) _,
+                b = out(reg) _,
+                step = in(reg) step,
+                options(readonly, nostack),
+            );
+        }
         let words = [even, odd, even >> 16, odd >> 16];
         for (sum, word) in sums.iter_mut().zip(words) {
             *sum = sum.wrapping_add((word as i16).into());
