@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // The loops read and write by pointers, in ranges that `depthwise` has checked.
 
 use core::arch::asm;
+use core::mem::MaybeUninit;
 
 use super::depthwise_any as any;
 use super::depthwise_loops::{self as loops, Channel, Rounding, Row};
@@ -196,9 +197,20 @@ impl Pass<'_> {
     ) {
         let p = self.p;
         let (stride, next_pixel, next_row) = (p.window.stride_h, p.input.c, p.output.row_elems());
-        let mut described = [Channel::default(); CHANNELS];
-        describe(p, channel, &mut described);
-        let described = described.as_ptr();
+        let requant = &p.requant;
+        let mut described = MaybeUninit::<[Channel; CHANNELS]>::uninit();
+        // SAFETY: `depthwise` has seen that all channels have weights, biases, multipliers and shifts.
+        unsafe {
+            loops::ocelli_dsp_depthwise_describe(
+                described.as_mut_ptr().cast(),
+                p.weights.as_ptr().add(channel * 12),
+                requant.bias.as_ptr().add(channel),
+                requant.multiplier.as_ptr().add(channel),
+                requant.shift.as_ptr().add(channel),
+                1 + 2 * i32::from(requant.output_zero_point),
+            );
+        }
+        let described = described.as_ptr().cast();
         let span = (self.columns - 1) * stride * COLUMN * 4;
         let words = strip.words;
         // Pair after pair, each in the slot that the one before the last had; a step begins with the last one.
@@ -263,19 +275,6 @@ impl Strip<'_> {
                 self.inside,
             );
         }
-    }
-}
-
-/// What the loops for 3x3 need to know about four channels.
-#[inline(always)]
-fn describe(p: &DepthwiseParams<'_>, first: usize, described: &mut [Channel; CHANNELS]) {
-    for (at, channel) in (first..).zip(described) {
-        for (pairs, word) in channel.weights.chunks_exact_mut(2).zip(words(p, at)) {
-            for (pair, word) in pairs.iter_mut().zip([word, word.rotate_right(8)]) {
-                *pair = doubled_pair(word);
-            }
-        }
-        channel.requant = rounding(p, at);
     }
 }
 

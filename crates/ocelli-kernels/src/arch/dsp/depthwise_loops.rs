@@ -55,6 +55,19 @@ unsafe extern "C" {
         columns: usize,
     );
 
+    /// Describes four channels of a filter of 3x3; `one` is one more than twice the output's zero point.
+    ///
+    /// # Safety
+    /// All pointers are to what four channels have: twelve packed weights, a bias, a multiplier and a shift each.
+    pub(super) fn ocelli_dsp_depthwise_describe(
+        channels: *mut Channel,
+        weights: *const i8,
+        bias: *const i32,
+        multiplier: *const i32,
+        shift: *const i8,
+        one: i32,
+    );
+
     /// Two output rows of four channels of a filter of 3x3 and stride 1; the upper pairs are in slot 0.
     ///
     /// `span` is 32 times one less than the output's columns, `next_pixel` and `next_row` are bytes in the output.
@@ -186,6 +199,45 @@ function!(
     "subs r3, #1",
     "bne 1b",
     "pop {r4-r8, pc}",
+);
+
+// Of a word w0 w1 w1 w2, bytes 0 and 2 are (w0, w1), bytes 1 and 3 are (w1, w2); each is added to itself.
+// r0 channels, r1 weights, r2 biases, r3 multipliers, r4 shifts, r5 one, r6 channels left, r7-r10 scratch.
+function!(
+    "ocelli_dsp_depthwise_describe",
+    "push {r4-r10, lr}",
+    "ldrd r4, r5, [sp, #32]",
+    "mov r6, #4",
+    "1: ",
+    "ldr r7, [r1], #4",
+    "sxtb16 r8, r7",
+    "sxtb16 r9, r7, ror #8",
+    "sxtab16 r8, r8, r7",
+    "sxtab16 r9, r9, r7, ror #8",
+    "strd r8, r9, [r0], #8",
+    "ldr r7, [r1], #4",
+    "sxtb16 r8, r7",
+    "sxtb16 r9, r7, ror #8",
+    "sxtab16 r8, r8, r7",
+    "sxtab16 r9, r9, r7, ror #8",
+    "strd r8, r9, [r0], #8",
+    "ldr r7, [r1], #4",
+    "sxtb16 r8, r7",
+    "sxtb16 r9, r7, ror #8",
+    "sxtab16 r8, r8, r7",
+    "sxtab16 r9, r9, r7, ror #8",
+    "strd r8, r9, [r0], #8",
+    "ldr r7, [r3], #4",
+    "ldrsb r10, [r4], #1",
+    "ldr r9, [r2], #4",
+    "mvn r8, r10",
+    "neg r10, r10",
+    "lsl r8, r5, r8",
+    "lsl r9, r9, #1",
+    "stm r0!, {r7-r10}",
+    "subs r6, #1",
+    "bne 1b",
+    "pop {r4-r10, pc}",
 );
 
 // Blocks of two rows by two columns: four sums. A filter column with weights w0 w1 w2, P = (w0, w1) and Q = (w1, w2),
