@@ -6,7 +6,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!(
-        "cargo:rustc-check-cfg=cfg(ocelli_arch, values(\"plain\", \"dsp\", \"mve\", \"x86\"))"
+        "cargo:rustc-check-cfg=cfg(ocelli_arch, values(\"plain\", \"dsp\", \"mve\", \"v6m\", \"x86\"))"
     );
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -27,6 +27,7 @@ fn cpu(flags: &str) -> &str {
 
 fn arch(target: &str, cpu: &str) -> &'static str {
     match (target.split('-').next().unwrap_or(""), cpu) {
+        ("thumbv6m", _) => "v6m",
         ("thumbv7em", _) => "dsp",
         ("thumbv8m.main", "cortex-m55" | "cortex-m85") => "mve",
         // The extension is optional in Armv8-M: the processor has to be named.

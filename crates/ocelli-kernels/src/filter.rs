@@ -59,14 +59,15 @@ pub const BLOCK_PIXELS: usize = 4;
 
 /// Pixels whose blocks fit into so much scratch memory, no more than loops multiply at once.
 pub(crate) fn block_pixels(taps: Taps, packing: Packing, scratch_bytes: usize) -> usize {
-    let each = arch::block_bytes(taps, packing, 1).max(1);
-    let fitting = scratch_bytes.checked_div(each).unwrap_or(0);
-    fitting.min(BLOCK_PIXELS)
+    let fits = |&pixels: &usize| arch::block_bytes(taps, packing, pixels) <= scratch_bytes;
+    (1..=BLOCK_PIXELS).rev().find(fits).unwrap_or(0)
 }
 
 /// Pixels of the next block: a last block of a single pixel, or of two, costs more of each than two or three of three.
+///
+/// Not so on Armv6-M, where pixels go in pairs.
 pub(crate) const fn next_block(left: usize, at_once: usize) -> usize {
-    if matches!(left, 5 | 6 | 9) && at_once > 3 {
+    if matches!(left, 5 | 6 | 9) && at_once > 3 && !cfg!(ocelli_arch = "v6m") {
         3
     } else if left < at_once {
         left
@@ -123,6 +124,10 @@ impl Packing {
     /// Scratch memory for what `pixels` filters see, for any inner loops that read this packing.
     pub const fn block_bytes(self, taps: Taps, pixels: usize) -> usize {
         let each = match self {
+            // Armv6-M multiplies words of two pixels.
+            Packing::Canonical if pixels > 1 => {
+                return taps.count().saturating_mul(pixels.div_ceil(2) * 4);
+            }
             Packing::Canonical => taps.count(),
             Packing::Paired => taps.words().saturating_mul(4),
         };

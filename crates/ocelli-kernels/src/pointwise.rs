@@ -66,11 +66,8 @@ impl<'a> Pointwise<'a> {
 
     /// Scratch memory that [`run`](Self::run) makes good use of.
     pub const fn scratch_bytes(params: &PointwiseParams<'_>) -> usize {
-        match params.packing {
-            // Codes are read where they lie.
-            Packing::Canonical => 0,
-            packing => packing.block_bytes(Taps::one(params.input.c), BLOCK_PIXELS),
-        }
+        let taps = Taps::one(params.input.c);
+        params.packing.block_bytes(taps, BLOCK_PIXELS)
     }
 
     /// Makes output rows `first_row..`, as many as `output` holds.

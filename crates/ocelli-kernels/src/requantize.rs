@@ -13,7 +13,27 @@ use crate::filter::Packing;
 /// gemmlowp `SaturatingRoundingDoublingHighMul`.
 #[inline(always)]
 pub const fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
-    ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
+    if cfg!(ocelli_arch = "v6m") {
+        high_mul_by_halves(a, b)
+    } else {
+        ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
+    }
+}
+
+/// The same for processors without a product of 64 bits.
+#[inline(always)]
+const fn high_mul_by_halves(a: i32, b: i32) -> i32 {
+    let (a_high, a_low) = (a >> 16, a & 0xffff);
+    let (b_high, b_low) = (b >> 16, b & 0xffff);
+    // None of these can leave 32 bits: a half is at least -2^15 and below 2^16.
+    let lowest = (a_low as u32).wrapping_mul(b_low as u32) >> 16;
+    let middle = a_high.wrapping_mul(b_low).wrapping_add(lowest as i32);
+    let other = (a_low.wrapping_mul(b_high)).wrapping_add(middle & 0xffff);
+    let high = a_high.wrapping_mul(b_high).wrapping_add(middle >> 16);
+    let high = high.wrapping_add(other >> 16);
+    // Of the lower 32 bits the upper two matter: one belongs to the result, the other rounds it.
+    let two = (other & 0xffff) >> 14;
+    high.wrapping_shl(1).wrapping_add((two + 1) >> 1)
 }
 
 /// `x / 2^exponent`, rounded to nearest, halves away from zero; `exponent` in `0..=31`.
@@ -219,6 +239,11 @@ mod tests {
                     i128::from(saturating_rounding_doubling_high_mul(a, b)),
                     exact,
                     "{a} * {b}"
+                );
+                assert_eq!(
+                    i128::from(high_mul_by_halves(a, b)),
+                    exact,
+                    "{a} * {b} by halves"
                 );
             }
         }

@@ -24,12 +24,17 @@ mod dsp;
 #[cfg(ocelli_arch = "mve")]
 mod mve;
 // Other sets have better ones for some of these.
-#[cfg_attr(any(ocelli_arch = "dsp", ocelli_arch = "mve"), allow(dead_code))]
+#[cfg_attr(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m"), allow(dead_code))]
 pub(crate) mod plain;
+
+#[cfg(ocelli_arch = "v6m")]
+mod v6m;
 
 #[cfg(ocelli_arch = "dsp")]
 pub(crate) use dsp::*;
 #[cfg(ocelli_arch = "mve")]
 pub(crate) use mve::*;
-#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve")))]
+#[cfg(ocelli_arch = "v6m")]
+pub(crate) use v6m::*;
+#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m")))]
 pub(crate) use plain::*;

@@ -88,13 +88,101 @@ pub(crate) fn multiply_block(
     let codes = block.chunks_exact(filters.taps.count().max(1));
     let pixels = codes.take(pixels).zip(output.chunks_exact_mut(channels));
     for (codes, output) in pixels {
-        for (out, ((bias, factor), code)) in requant.channels().zip(output).enumerate() {
-            let runs = codes.chunks_exact(filters.taps.run.max(1)).enumerate();
-            let acc = runs.fold(bias, |acc, (run, codes)| {
-                acc.wrapping_add(filters.dot(out, run, 0, codes))
-            });
-            *code = requant.code(acc, factor);
+        match filters.packing {
+            Packing::Canonical => pixel(codes, filters.weights, requant, output),
+            Packing::Paired => pixel_of_pairs(codes, filters, requant, output),
         }
+    }
+}
+
+/// One pixel times filters in the order of the formulas, four at once.
+fn pixel(codes: &[i8], weights: &[i8], requant: &ChannelRequant<'_>, output: &mut [i8]) {
+    let each = codes.len().max(1);
+    let mut factors = requant.channels();
+    for (output, weights) in output.chunks_mut(4).zip(weights.chunks(each * 4)) {
+        let filter = |n: usize| weights.get(n.min(output.len() - 1) * each..);
+        let run = |n: usize| filter(n).and_then(|run| run.get(..each)).unwrap_or(&[]);
+        let sums = dots(codes, [run(0), run(1), run(2), run(3)]);
+        for ((code, sum), (bias, factor)) in output.iter_mut().zip(sums).zip(factors.by_ref()) {
+            *code = requant.code(bias.wrapping_add(sum), factor);
+        }
+    }
+}
+
+#[cfg(ocelli_arch = "v6m")]
+use super::v6m::dots;
+
+/// Products of `codes` with four runs of weights.
+#[cfg(all(target_arch = "arm", not(ocelli_arch = "v6m")))]
+fn dots(codes: &[i8], [a, b, c, d]: [&[i8]; 4]) -> [i32; 4] {
+    let weights = a.iter().zip(b).zip(c.iter().zip(d));
+    let pairs = codes.iter().zip(weights);
+    pairs.fold([0; 4], |[w, x, y, z], (&code, ((&a, &b), (&c, &d)))| {
+        let times = |sum: i32, weight: i8| sum.wrapping_add(i32::from(code) * i32::from(weight));
+        [times(w, a), times(x, b), times(y, c), times(z, d)]
+    })
+}
+
+/// Products of `codes` with four runs of weights: one after another, each in wide registers.
+#[cfg(not(target_arch = "arm"))]
+fn dots(codes: &[i8], filters: [&[i8]; 4]) -> [i32; 4] {
+    filters.map(|weights| dot(0, codes, weights))
+}
+
+/// One pixel times filters in pairs of channels.
+fn pixel_of_pairs(
+    codes: &[i8],
+    filters: &Filters<'_>,
+    requant: &ChannelRequant<'_>,
+    output: &mut [i8],
+) {
+    let mut factors = requant.channels();
+    let pairs = filters
+        .weights
+        .chunks_exact(filters.taps.words().max(1) * 4);
+    for (output, pair) in output.chunks_mut(2).zip(pairs) {
+        let mut words = pair.chunks_exact(4);
+        let runs = codes.chunks_exact(filters.taps.run.max(1));
+        let sums = runs.fold([0; 2], |sums, run| run_of_pairs(sums, run, &mut words));
+        for ((code, sum), (bias, factor)) in output.iter_mut().zip(sums).zip(factors.by_ref()) {
+            *code = requant.code(bias.wrapping_add(sum), factor);
+        }
+    }
+}
+
+/// Adds the products of a run's codes with both filters' weights.
+fn run_of_pairs<'w>(
+    sums: [i32; 2],
+    run: &[i8],
+    words: &mut impl Iterator<Item = &'w [i8]>,
+) -> [i32; 2] {
+    let add = |[first, second]: [i32; 2], [k, l]: [i8; 2], word: Option<&[i8]>| match word {
+        Some(&[a, b, c, d]) => {
+            let [k, l, a, b, c, d] = [k, l, a, b, c, d].map(i32::from);
+            [
+                first.wrapping_add(k * a + l * c),
+                second.wrapping_add(k * b + l * d),
+            ]
+        }
+        _ => [first, second],
+    };
+    let fours = run.chunks_exact(4);
+    let rest = fours.remainder();
+    let mut sums = sums;
+    for four in fours {
+        if let &[a, b, c, d] = four {
+            sums = add(sums, [a, c], words.next());
+            sums = add(sums, [b, d], words.next());
+        }
+    }
+    match *rest {
+        [a, b, c] => {
+            sums = add(sums, [a, c], words.next());
+            add(sums, [b, 0], words.next())
+        }
+        [a, b] => add(sums, [a, b], words.next()),
+        [a] => add(sums, [a, 0], words.next()),
+        _ => sums,
     }
 }
 

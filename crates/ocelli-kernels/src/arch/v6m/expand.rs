@@ -1,0 +1,124 @@
+//! Blocks of pixels, two pixels a word.
+
+use super::super::plain;
+use crate::filter::{Packing, Taps};
+
+/// Filters in the order of the formulas are multiplied with words of two pixels.
+pub(crate) const fn is_expanded(packing: Packing) -> bool {
+    matches!(packing, Packing::Canonical)
+}
+
+/// A single pixel's codes stay as they are.
+pub(crate) const fn block_bytes(taps: Taps, packing: Packing, pixels: usize) -> usize {
+    match packing {
+        Packing::Canonical if pixels > 1 => packing.block_bytes(taps, pixels),
+        _ => taps.count().saturating_mul(pixels),
+    }
+}
+
+/// Where the words of a tap lie: of two taps the words of each pair of pixels next to each other, of a last tap alone
+/// each pair's one.
+struct Places {
+    taps: usize,
+    pairs: usize,
+}
+
+impl Places {
+    fn of(taps: Taps, pixels: usize) -> Self {
+        Places {
+            taps: taps.count(),
+            pairs: pixels.div_ceil(2),
+        }
+    }
+
+    fn at(&self, tap: usize, pair: usize) -> usize {
+        let first = (tap & !1) * self.pairs;
+        if tap & 1 == 0 && tap + 1 == self.taps {
+            first + pair
+        } else {
+            first + pair * 2 + (tap & 1)
+        }
+    }
+}
+
+/// The words of a block that begins at a multiple of 4.
+pub(super) fn words(block: &mut [i8]) -> &mut [i32] {
+    // SAFETY: four codes are a number, and any four are.
+    unsafe { block.align_to_mut().1 }
+}
+
+/// Writes one code into its half of a word. The upper pixel counts 2^16, the lower one 1, both with their signs.
+fn set(word: &mut i32, is_upper: bool, code: i8) {
+    let lower = i32::from(*word as i16);
+    *word = if is_upper {
+        lower.wrapping_sub(i32::from(code) << 16)
+    } else {
+        word.wrapping_sub(lower).wrapping_sub(code.into())
+    };
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn fill_block(
+    block: &mut [i8],
+    taps: Taps,
+    packing: Packing,
+    pixels: usize,
+    first: usize,
+    run: usize,
+    codes: &[i8],
+    step: usize,
+    count: usize,
+) {
+    if pixels < 2 || packing != Packing::Canonical {
+        return plain::fill_block(block, taps, packing, pixels, first, run, codes, step, count);
+    }
+    let words = words(block);
+    let places = Places::of(taps, pixels);
+    let of = |pixel: usize| codes.get((pixel - first) * step..).unwrap_or(&[]);
+    let (mut pixel, end) = (first, first + count);
+    while pixel < end {
+        let lower = of(pixel);
+        let is_pair = pixel & 1 == 0 && pixel + 1 < end;
+        let upper = if is_pair { of(pixel + 1) } else { lower };
+        let codes = lower.iter().zip(upper).take(taps.run);
+        for ((&lower, &upper), tap) in codes.zip(run * taps.run..) {
+            if let Some(word) = words.get_mut(places.at(tap, pixel / 2)) {
+                if is_pair {
+                    *word = -(i32::from(lower) + (i32::from(upper) << 16));
+                } else {
+                    set(word, pixel & 1 != 0, lower);
+                }
+            }
+        }
+        pixel += 1 + usize::from(is_pair);
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn fill_block_edge(
+    block: &mut [i8],
+    taps: Taps,
+    packing: Packing,
+    pixels: usize,
+    pixel: usize,
+    run: usize,
+    before: usize,
+    codes: &[i8],
+    zero_point: i8,
+) {
+    if pixels < 2 || packing != Packing::Canonical {
+        return plain::fill_block_edge(
+            block, taps, packing, pixels, pixel, run, before, codes, zero_point,
+        );
+    }
+    let words = words(block);
+    let places = Places::of(taps, pixels);
+    for at in 0..taps.run {
+        let inside = at.checked_sub(before).and_then(|at| codes.get(at));
+        let code = inside.copied().unwrap_or(zero_point);
+        let place = places.at(run * taps.run + at, pixel / 2);
+        if let Some(word) = words.get_mut(place) {
+            set(word, pixel & 1 != 0, code);
+        }
+    }
+}
