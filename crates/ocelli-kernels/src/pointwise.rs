@@ -107,8 +107,8 @@ pub(crate) fn multiply(
     }
     let scratch = words(scratch);
     let at_once = block_pixels(taps, packing, scratch.len());
-    if at_once == 0 {
-        return arch::plain::multiply_block(input, left, filters, requant, output);
+    if at_once < arch::LEAST_PIXELS {
+        return arch::multiply_codes(input, left, filters, requant, output);
     }
     let (mut input, mut output) = (input, output);
     while left > 0 {

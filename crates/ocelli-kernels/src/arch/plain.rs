@@ -8,6 +8,8 @@ use crate::rows::Rows;
 
 pub(crate) const NAME: &str = "plain";
 
+pub(crate) const LEAST_PIXELS: usize = 1;
+
 /// Codes are read as they lie.
 pub(crate) const fn is_expanded(_packing: Packing) -> bool {
     false

@@ -12,9 +12,12 @@ pub(crate) use super::plain::dot;
 pub(crate) use depthwise::depthwise;
 pub(crate) use expand::{block_bytes, fill_block, fill_block_edge, is_expanded};
 pub(super) use matrix::dots;
-pub(crate) use matrix::multiply_block;
+pub(crate) use matrix::{multiply_block, multiply_codes};
 
 pub(crate) const NAME: &str = "v6m";
+
+/// A single pixel's block is its codes.
+pub(crate) const LEAST_PIXELS: usize = 2;
 
 /// How the fast requantization of [`loops`] is told that a sum is in range.
 ///

@@ -1,6 +1,7 @@
 //! Blocks of pixels, two pixels a word.
 
 use super::super::plain;
+use super::loops;
 use crate::filter::{Packing, Taps};
 
 /// Filters in the order of the formulas are multiplied with words of two pixels.
@@ -74,23 +75,76 @@ pub(crate) fn fill_block(
     }
     let words = words(block);
     let places = Places::of(taps, pixels);
-    let of = |pixel: usize| codes.get((pixel - first) * step..).unwrap_or(&[]);
+    let of = |pixel: usize| {
+        let codes = codes.get((pixel - first) * step..);
+        codes.and_then(|codes| codes.get(..taps.run)).unwrap_or(&[])
+    };
     let (mut pixel, end) = (first, first + count);
     while pixel < end {
-        let lower = of(pixel);
         let is_pair = pixel & 1 == 0 && pixel + 1 < end;
-        let upper = if is_pair { of(pixel + 1) } else { lower };
-        let codes = lower.iter().zip(upper).take(taps.run);
-        for ((&lower, &upper), tap) in codes.zip(run * taps.run..) {
-            if let Some(word) = words.get_mut(places.at(tap, pixel / 2)) {
-                if is_pair {
-                    *word = -(i32::from(lower) + (i32::from(upper) << 16));
-                } else {
-                    set(word, pixel & 1 != 0, lower);
+        if is_pair {
+            fill_pair(
+                words,
+                &places,
+                pixel / 2,
+                run * taps.run,
+                of(pixel),
+                of(pixel + 1),
+            );
+        } else {
+            for (&code, tap) in of(pixel).iter().zip(run * taps.run..) {
+                if let Some(word) = words.get_mut(places.at(tap, pixel / 2)) {
+                    set(word, pixel & 1 != 0, code);
                 }
             }
         }
         pixel += 1 + usize::from(is_pair);
+    }
+}
+
+/// Writes the words of two pixels for taps from `tap` on.
+fn fill_pair(
+    words: &mut [i32],
+    places: &Places,
+    pair: usize,
+    tap: usize,
+    lower: &[i8],
+    upper: &[i8],
+) {
+    let mut one = |at: usize| {
+        let place = words.get_mut(places.at(tap + at, pair));
+        if let (Some(word), Some(&lower), Some(&upper)) = (place, lower.get(at), upper.get(at)) {
+            *word = -(i32::from(lower) + (i32::from(upper) << 16));
+        }
+    };
+    let count = lower.len();
+    // Pairs of taps begin at even ones.
+    let skip = (tap & 1).min(count);
+    if skip > 0 {
+        one(0);
+    }
+    if (count - skip) & 1 != 0 {
+        one(count - 1);
+    }
+    let pairs = (count - skip) / 2;
+    let (Some(lower), Some(upper)) = (lower.get(skip..), upper.get(skip..)) else {
+        return;
+    };
+    let step = places.pairs * 2;
+    let rest = words
+        .get_mut(places.at(tap + skip, pair)..)
+        .unwrap_or_default();
+    if pairs > 0 && upper.len() >= pairs * 2 && rest.len() >= (pairs - 1) * step + 2 {
+        // SAFETY: both have two codes for each pair of taps, and the words reach to the last pair's second.
+        unsafe {
+            loops::ocelli_v6m_expand(
+                lower.as_ptr(),
+                upper.as_ptr(),
+                rest.as_mut_ptr(),
+                pairs,
+                step * 4,
+            );
+        }
     }
 }
 

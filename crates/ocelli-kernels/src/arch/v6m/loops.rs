@@ -13,6 +13,35 @@ unsafe extern "C" {
         sums: *mut [i32; 4],
     );
 
+    /// Words for pairs of taps of two pixels' codes, every `step` bytes two, for `pairs > 0`.
+    pub(super) fn ocelli_v6m_expand(
+        lower: *const i8,
+        upper: *const i8,
+        words: *mut i32,
+        pairs: usize,
+        step: usize,
+    );
+
+    /// Four pixels' codes as they lie, times all filters of `-minus_count` weights; of pixels and weights the ends.
+    pub(super) fn ocelli_v6m_codes_4(
+        pixels: *const [*const i8; 4],
+        weights: *const i8,
+        output: *mut i8,
+        bias: *const i32,
+        multiplier: *const i32,
+        shift: *const i8,
+        channels_times_4: usize,
+        second: usize,
+        third: usize,
+        fourth: usize,
+        zero_point: i32,
+        min: i32,
+        max: i32,
+        limit: u32,
+        round: i32,
+        minus_count: isize,
+    );
+
     /// Two pairs of pixels, written at `output`, `output + second`, `+ third`, `+ fourth`, times all filters.
     pub(super) fn ocelli_v6m_matrix_4(
         words: *const i32,
@@ -237,18 +266,57 @@ global_asm!(
     lsrs r2, r2, #16
     movs r0, #0
     adcs r2, r0
-    mov r9, r0
     rsbs r3, r3, #0
     subs r3, #7
-    blt 20f
-    lsrs r1, r2, #14
+    bge 22f
+    // A small exponent: all bits of the sum, more of the multiplier, so that the product is the same. Both roundings
+    // count then: the first one's half is on the side of the sum's sign, which matters only if negative values do.
+    adds r3, #7
+    blt 21f
     beq 20f
+    ldr r0, [sp, #80]
+    ldr r1, [sp, #84]
+    cmp r0, r1
+    bne 21f
+20: ldr r0, [sp]
+    ldr r1, [sp, #56]
+    ldr r2, [r1, r0]
+    lsrs r0, r2, #30
+    beq 21f
+    movs r0, #9
+    adds r0, r0, r3
+    lsrs r2, r0
+    movs r1, #0
+    adcs r2, r1
+    movs r0, #255
+    lsls r0, r3
+    lsls r0, r0, #1
+    mov r8, r0
+    adds r0, r0, r0
+    mov r9, r0
+    cmp r3, #0
+    beq 19f
+    movs r1, #1
+    lsls r1, r1, #21
+    lsrs r1, r3
+19: ldr r0, [sp, #96]
+    adds r0, r0, r1
+    mov r10, r0
+    movs r3, #0
+    b 23f
+    // No limit: the slow way for all sums.
+21: movs r3, #0
+    mov r9, r3
+    b 23f
+22: lsrs r1, r2, #14
+    beq 21b
     ldr r0, [sp, #92]
     mov r8, r0
     adds r0, r0, r0
     mov r9, r0
-20: ldr r0, [sp, #96]
+    ldr r0, [sp, #96]
     mov r10, r0
+23:
     ldr r0, [sp, #80]
     mov r11, r0
     ocelli_v6m_code r4, 31f, 41
@@ -458,6 +526,81 @@ ocelli_v6m_depthwise_4:
 ocelli_v6m_depthwise_2:
     ocelli_v6m_depthwise 2
 .size ocelli_v6m_depthwise_2, . - ocelli_v6m_depthwise_2
+
+// The codes of four pixels times a filter: one index from -count to 0 behind the ends of all. The products are made of
+// the codes, so that the weight stays: r0 weights, r1 a weight, r2 the index, r3-r6 pixels, r7 a code, r8-r11 sums.
+.section .text.ocelli_v6m_codes_4,"ax",%progbits
+.balign 4
+.globl ocelli_v6m_codes_4
+.type ocelli_v6m_codes_4, %function
+.thumb_func
+ocelli_v6m_codes_4:
+    ocelli_v6m_enter
+1:  ldr r1, [sp, #4]
+    ldmia r1!, {r3, r4, r5, r6}
+    ldr r2, [sp, #100]
+    ldr r0, [sp, #8]
+    subs r0, r0, r2
+    str r0, [sp, #8]
+    movs r7, #0
+    mov r8, r7
+    mov r9, r7
+    mov r10, r7
+    mov r11, r7
+2:  ldrsb r1, [r0, r2]
+    ldrsb r7, [r3, r2]
+    muls r7, r1, r7
+    add r8, r7
+    ldrsb r7, [r4, r2]
+    muls r7, r1, r7
+    add r9, r7
+    ldrsb r7, [r5, r2]
+    muls r7, r1, r7
+    add r10, r7
+    ldrsb r7, [r6, r2]
+    muls r7, r1, r7
+    add r11, r7
+    adds r2, #1
+    bne 2b
+    mov r4, r8
+    mov r6, r9
+    mov r5, r10
+    mov r7, r11
+    ocelli_v6m_finish adds, 4
+.size ocelli_v6m_codes_4, . - ocelli_v6m_codes_4
+
+// Words of two pixels, minus (upper * 2^16 + lower), for pairs of taps: r0 lower, r1 upper, r2 words, r3 pairs of taps;
+// on the stack the bytes from one pair of taps to the next.
+.section .text.ocelli_v6m_expand,"ax",%progbits
+.balign 4
+.globl ocelli_v6m_expand
+.type ocelli_v6m_expand, %function
+.thumb_func
+ocelli_v6m_expand:
+    push {r4-r7, lr}
+    ldr r7, [sp, #20]
+    lsls r3, r3, #1
+    adds r0, r0, r3
+    adds r1, r1, r3
+    rsbs r3, r3, #0
+2:  ldrsb r4, [r0, r3]
+    ldrsb r5, [r1, r3]
+    lsls r5, r5, #16
+    adds r4, r4, r5
+    rsbs r4, r4, #0
+    adds r3, #1
+    ldrsb r5, [r0, r3]
+    ldrsb r6, [r1, r3]
+    lsls r6, r6, #16
+    adds r5, r5, r6
+    rsbs r5, r5, #0
+    str r4, [r2]
+    str r5, [r2, #4]
+    adds r2, r2, r7
+    adds r3, #1
+    bne 2b
+    pop {r4-r7, pc}
+.size ocelli_v6m_expand, . - ocelli_v6m_expand
 
 // Codes times four filters: one index from -count to 0 behind the ends of all. The products are made of the weights, so
 // that the code stays: r0 codes, r1 a code, r2 the index, r3-r6 filters, r7 a weight, r8-r11 sums.

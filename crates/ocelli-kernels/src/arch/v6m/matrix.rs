@@ -21,6 +21,57 @@ pub(crate) fn dots(codes: &[i8], filters: [&[i8]; 4]) -> [i32; 4] {
     sums
 }
 
+/// Codes as they lie, four pixels at once; single ones four channels at once.
+pub(crate) fn multiply_codes(
+    codes: &[i8],
+    pixels: usize,
+    filters: &Filters<'_>,
+    requant: &ChannelRequant<'_>,
+    output: &mut [i8],
+) {
+    let (count, channels) = (filters.taps.count(), requant.bias.len());
+    let enough = codes.len() >= count * pixels
+        && filters.weights.len() >= count * channels
+        && requant.multiplier.len() >= channels
+        && requant.shift.len() >= channels
+        && output.len() >= pixels * channels;
+    if filters.packing != Packing::Canonical || !enough || count == 0 || channels == 0 {
+        return plain::multiply_block(codes, pixels, filters, requant, output);
+    }
+    let inputs = codes.chunks(count * 4);
+    let blocks = inputs.zip(output.chunks_mut(channels * 4));
+    for (codes, output) in blocks {
+        let pixels = output.len() / channels;
+        if pixels == 1 {
+            return plain::multiply_block(codes, 1, filters, requant, output);
+        }
+        let last = pixels - 1;
+        let offset = |pixel: usize| pixel.min(last) * channels;
+        let end = |pixel: usize| codes.as_ptr().wrapping_add((pixel.min(last) + 1) * count);
+        // SAFETY: `enough` says that all are as long as the loops go; pixels that there are not are the last once more.
+        unsafe {
+            loops::ocelli_v6m_codes_4(
+                &[end(0), end(1), end(2), end(3)],
+                filters.weights.as_ptr(),
+                output.as_mut_ptr(),
+                requant.bias.as_ptr(),
+                requant.multiplier.as_ptr(),
+                requant.shift.as_ptr(),
+                channels * 4,
+                offset(1),
+                offset(2),
+                offset(3),
+                requant.output_zero_point.into(),
+                requant.clamp.min.into(),
+                requant.clamp.max.into(),
+                LIMIT,
+                ROUND,
+                -(count as isize),
+            );
+        }
+    }
+}
+
 pub(crate) fn multiply_block(
     block: &[i8],
     pixels: usize,
