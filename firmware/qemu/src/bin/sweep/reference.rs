@@ -22,17 +22,17 @@ impl Channels {
         // A sum of n random products is some 9,000 * sqrt(n); this brings it to about 100.
         let natural = -7 - (32 - (terms as u32).leading_zeros() as i32) / 2;
         let bound = (terms as i32).saturating_mul(128 * 16);
-        let full = random.number(0, 2) == 0;
-        let clamp = Clamp {
-            min: if full {
-                i8::MIN
-            } else {
-                random.number(-128, -20) as i8
+        let zero_point = random.code();
+        let clamp = match random.number(0, 3) {
+            0 => Clamp::NONE,
+            // A ReLU.
+            1 => Clamp {
+                min: zero_point,
+                max: i8::MAX,
             },
-            max: if full {
-                i8::MAX
-            } else {
-                random.number(20, 127) as i8
+            _ => Clamp {
+                min: random.number(-128, -20) as i8,
+                max: random.number(20, 127) as i8,
             },
         };
         Channels {
@@ -46,10 +46,11 @@ impl Channels {
             shift: (0..count)
                 .map(|_| match random.number(0, 7) {
                     0 => random.number(-22, -1) as i8,
+                    1 => random.number(-7, -1) as i8,
                     _ => random.number(natural - 2, natural + 2).clamp(-22, -1) as i8,
                 })
                 .collect(),
-            zero_point: random.code(),
+            zero_point,
             clamp,
         }
     }
