@@ -8,7 +8,11 @@ fn main() {
     println!(
         "cargo:rustc-check-cfg=cfg(ocelli_arch, values(\"plain\", \"dsp\", \"mve\", \"v6m\", \"x86\"))"
     );
+    println!("cargo:rustc-check-cfg=cfg(ocelli_long_multiply)");
     let target = env::var("TARGET").unwrap_or_default();
+    if !target.starts_with("thumbv6m") {
+        println!("cargo:rustc-cfg=ocelli_long_multiply");
+    }
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     println!(
         "cargo:rustc-cfg=ocelli_arch=\"{}\"",
@@ -27,7 +31,8 @@ fn cpu(flags: &str) -> &str {
 
 fn arch(target: &str, cpu: &str) -> &'static str {
     match (target.split('-').next().unwrap_or(""), cpu) {
-        ("thumbv6m", _) => "v6m",
+        // What is made for Armv6-M runs on the M3 as well, with some better instructions.
+        ("thumbv6m" | "thumbv7m", _) => "v6m",
         ("thumbv7em", _) => "dsp",
         ("thumbv8m.main", "cortex-m55" | "cortex-m85") => "mve",
         // The extension is optional in Armv8-M: the processor has to be named.

@@ -13,7 +13,7 @@ use crate::filter::Packing;
 /// gemmlowp `SaturatingRoundingDoublingHighMul`.
 #[inline(always)]
 pub const fn saturating_rounding_doubling_high_mul(a: i32, b: i32) -> i32 {
-    if cfg!(ocelli_arch = "v6m") {
+    if cfg!(not(ocelli_long_multiply)) {
         high_mul_by_halves(a, b)
     } else {
         ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32

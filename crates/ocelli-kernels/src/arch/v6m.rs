@@ -14,7 +14,11 @@ pub(crate) use expand::{block_bytes, fill_block, fill_block_edge, is_expanded};
 pub(super) use matrix::dots;
 pub(crate) use matrix::{multiply_block, multiply_codes};
 
-pub(crate) const NAME: &str = "v6m";
+pub(crate) const NAME: &str = if cfg!(ocelli_long_multiply) {
+    "v7m"
+} else {
+    "v6m"
+};
 
 /// A single pixel's block is its codes.
 pub(crate) const LEAST_PIXELS: usize = 2;
