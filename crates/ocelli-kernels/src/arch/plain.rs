@@ -101,7 +101,7 @@ pub(crate) fn multiply_block(
 fn pixel(codes: &[i8], weights: &[i8], requant: &ChannelRequant<'_>, output: &mut [i8]) {
     let each = codes.len().max(1);
     let mut factors = requant.channels();
-    for (output, weights) in output.chunks_mut(4).zip(weights.chunks(each * 4)) {
+    for (output, weights) in output.chunks_mut(4).zip(weights.chunks((each * 4).max(1))) {
         let filter = |n: usize| weights.get(n.min(output.len() - 1) * each..);
         let run = |n: usize| filter(n).and_then(|run| run.get(..each)).unwrap_or(&[]);
         let sums = dots(codes, [run(0), run(1), run(2), run(3)]);
@@ -139,12 +139,12 @@ fn pixel_of_pairs(
     output: &mut [i8],
 ) {
     let mut factors = requant.channels();
-    let pairs = filters
-        .weights
-        .chunks_exact(filters.taps.words().max(1) * 4);
+    let run = filters.taps.run.max(1);
+    let each = Packing::Paired.filters_len(filters.taps, 2).max(1);
+    let pairs = filters.weights.chunks_exact(each);
     for (output, pair) in output.chunks_mut(2).zip(pairs) {
         let mut words = pair.chunks_exact(4);
-        let runs = codes.chunks_exact(filters.taps.run.max(1));
+        let runs = codes.chunks_exact(run);
         let sums = runs.fold([0; 2], |sums, run| run_of_pairs(sums, run, &mut words));
         for ((code, sum), (bias, factor)) in output.iter_mut().zip(sums).zip(factors.by_ref()) {
             *code = requant.code(bias.wrapping_add(sum), factor);

@@ -38,12 +38,12 @@ pub(crate) fn multiply_codes(
     if filters.packing != Packing::Canonical || !enough || count == 0 || channels == 0 {
         return plain::multiply_block(codes, pixels, filters, requant, output);
     }
-    let inputs = codes.chunks(count * 4);
-    let blocks = inputs.zip(output.chunks_mut(channels * 4));
+    let inputs = codes.chunks((count * 4).max(1));
+    let blocks = inputs.zip(output.chunks_mut((channels * 4).max(1)));
     for (codes, output) in blocks {
-        let pixels = output.len() / channels;
-        if pixels == 1 {
-            return plain::multiply_block(codes, 1, filters, requant, output);
+        let pixels = output.len().checked_div(channels).unwrap_or(0);
+        if pixels < 2 {
+            return plain::multiply_block(codes, pixels, filters, requant, output);
         }
         let last = pixels - 1;
         let offset = |pixel: usize| pixel.min(last) * channels;
