@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use ocelli_image::Tensor;
 use ocelli_kernels::{
-    Add, AddParams, Depthwise, DepthwiseParams, Pointwise, PointwiseParams, Rows, Shape,
+    Add, AddParams, Depthwise, DepthwiseParams, Packing, Pointwise, PointwiseParams, Rows, Shape,
     ShapeError, Window,
 };
 
@@ -85,11 +85,11 @@ impl InvertedResidualParams<'_> {
     /// Scratch memory of the layer that wants the most.
     const fn scratch_bytes(&self) -> usize {
         let expand = match &self.expand {
-            Some(expand) => Pointwise::scratch_bytes(expand),
+            Some(expand) => packed_scratch_bytes(expand),
             None => 0,
         };
         let depthwise = Depthwise::scratch_bytes(&self.depthwise);
-        let project = Pointwise::scratch_bytes(&self.project);
+        let project = packed_scratch_bytes(&self.project);
         let most = if expand > depthwise {
             expand
         } else {
@@ -213,6 +213,14 @@ struct Layout {
     /// Where scratch memory begins; it goes to the end.
     scratch: usize,
     bytes: usize,
+}
+
+/// Scratch memory of a layer of a block. Filters in the order of the formulas go without, so that a block's memory is rows.
+const fn packed_scratch_bytes(params: &PointwiseParams<'_>) -> usize {
+    match params.packing {
+        Packing::Canonical => 0,
+        Packing::Paired => Pointwise::scratch_bytes(params),
+    }
 }
 
 /// Room for some rows of a tensor, but not more than it has; and where it ends.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ocelli::kernels::BLOCK_PIXELS;
-use ocelli_image::{Body, Model};
+use ocelli_image::{Body, Model, WeightPacking};
 
 use crate::target;
 
@@ -105,7 +105,12 @@ impl<'m> Flow<'m> {
 /// Scratch memory for blocks of so many pixels, of what an op wants for the largest ones.
 fn scratch_bytes(model: &Model, op: usize, pixels: usize) -> usize {
     let most = ocelli::scratch_bytes(&target::context(model, op));
+    let canonical = model.ops[op].weight_packing == WeightPacking::Canonical;
     match model.ops[op].body {
+        // Canonical filters are multiplied with blocks of two pixels or more; a single one's codes are read as they lie,
+        // gathered where they do not lie together.
+        Body::Pointwise { .. } if canonical && pixels == 1 => 0,
+        Body::Conv2d { .. } if canonical && pixels == 1 => most / BLOCK_PIXELS / 2,
         Body::Conv2d { .. } | Body::Pointwise { .. } => most / BLOCK_PIXELS * pixels,
         Body::Depthwise { .. } | Body::Dense { .. } if pixels == 0 => 0,
         _ => most,
