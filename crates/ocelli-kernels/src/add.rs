@@ -2,7 +2,7 @@
 
 use crate::arch;
 use crate::error::ShapeError;
-use crate::requantize::{Clamp, Requant};
+use crate::requantize::{Clamp, Requant, rounding_divide_by_power_of_two};
 
 /// Bits by which both inputs are scaled up before they are rounded to a common scale.
 const LEFT_SHIFT: u32 = 20;
@@ -70,9 +70,44 @@ impl Add {
         let p = &self.0;
         let [zero_a, zero_b] = p.zero_points.map(i32::from);
         let [factor_a, factor_b] = p.factors;
-        let a = factor_a.apply((i32::from(a) - zero_a) << LEFT_SHIFT);
-        let b = factor_b.apply((i32::from(b) - zero_b) << LEFT_SHIFT);
+        let a = scaled(i32::from(a) - zero_a, factor_a);
+        let b = scaled(i32::from(b) - zero_b, factor_b);
         p.clamp
             .apply(p.output_factor.apply(a.wrapping_add(b)) + i32::from(p.output_zero_point))
+    }
+}
+
+/// `factor.apply(difference << LEFT_SHIFT)`: as many bits of the product are known to be zero, so it needs no 64.
+#[inline(always)]
+fn scaled(difference: i32, factor: Requant) -> i32 {
+    const BITS: u32 = 31 - LEFT_SHIFT;
+    let (high, low) = (
+        factor.multiplier >> BITS,
+        factor.multiplier & ((1 << BITS) - 1),
+    );
+    let rounded = difference.wrapping_mul(low).wrapping_add(1 << (BITS - 1)) >> BITS;
+    let product = difference.wrapping_mul(high).wrapping_add(rounded);
+    rounding_divide_by_power_of_two(product, factor.shift.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_scaled_as_its_shifted_value_would_be() {
+        for multiplier in [0, 1, 1 << 30, (1 << 30) + 2047, 1_518_500_249, i32::MAX] {
+            for shift in -31..=0 {
+                let factor = Requant { multiplier, shift };
+                for difference in -255..=255 {
+                    let whole = factor.apply(difference << LEFT_SHIFT);
+                    assert_eq!(
+                        scaled(difference, factor),
+                        whole,
+                        "{difference} * {factor:?}"
+                    );
+                }
+            }
+        }
     }
 }
