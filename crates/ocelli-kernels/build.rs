@@ -10,7 +10,7 @@ fn main() {
     );
     println!("cargo:rustc-check-cfg=cfg(ocelli_long_multiply)");
     let target = env::var("TARGET").unwrap_or_default();
-    if !target.starts_with("thumbv6m") {
+    if !["thumbv6m", "thumbv8m.base"].contains(&target.split('-').next().unwrap_or("")) {
         println!("cargo:rustc-cfg=ocelli_long_multiply");
     }
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -31,8 +31,8 @@ fn cpu(flags: &str) -> &str {
 
 fn arch(target: &str, cpu: &str) -> &'static str {
     match (target.split('-').next().unwrap_or(""), cpu) {
-        // What is made for Armv6-M runs on the M3 as well, with some better instructions.
-        ("thumbv6m" | "thumbv7m", _) => "v6m",
+        // What is made for Armv6-M runs on the M23 and, with some better instructions, on the M3.
+        ("thumbv6m" | "thumbv8m.base" | "thumbv7m", _) => "v6m",
         ("thumbv7em", _) => "dsp",
         ("thumbv8m.main", "cortex-m55" | "cortex-m85") => "mve",
         // The extension is optional in Armv8-M: the processor has to be named.

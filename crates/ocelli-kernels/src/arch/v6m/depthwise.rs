@@ -53,10 +53,13 @@ fn some_channels(
     let (window, channels, requant) = (&params.window, params.output.c, &params.requant);
     let padding = [params.input_zero_point; CHANNELS];
     let no_weights = [0i8; CHANNELS];
-    let (padding, no_weights) = (padding.as_ptr().addr(), no_weights.as_ptr().addr());
+    let (padding, no_weights) = (
+        padding.as_ptr().expose_provenance(),
+        no_weights.as_ptr().expose_provenance(),
+    );
     let taps = window.filter_h * window.filter_w;
     let mut list: [Tap; MAX_TAPS] = [[no_weights, padding, padding, padding, padding]; MAX_TAPS];
-    let weights = params.weights.as_ptr().addr() + from;
+    let weights = params.weights.as_ptr().expose_provenance() + from;
     for (tap, n) in list.iter_mut().zip(0..taps) {
         tap[0] = weights + n * channels;
     }
@@ -122,7 +125,7 @@ fn rows_of(params: &DepthwiseParams<'_>, input: &Rows<'_>, row: usize) -> [usize
     let mut rows = [0; MAX_ROWS];
     for address in rows.iter_mut().take(params.window.filter_h) {
         *address = match input.row(r) {
-            Some(row) if row.len() >= row_elems => row.as_ptr().addr(),
+            Some(row) if row.len() >= row_elems => row.as_ptr().expose_provenance(),
             _ => 0,
         };
         r = r.wrapping_add(params.window.dilation_h as i32);
