@@ -27,7 +27,7 @@ struct Places {
 impl Places {
     fn of(taps: Taps, pixels: usize) -> Self {
         Places {
-            taps: taps.count(),
+            taps: taps.runs.wrapping_mul(taps.run),
             pairs: pixels.div_ceil(2),
         }
     }
@@ -72,6 +72,34 @@ pub(crate) fn fill_block(
 ) {
     if pixels < 2 || packing != Packing::Canonical {
         return plain::fill_block(block, taps, packing, pixels, first, run, codes, step, count);
+    }
+    let (all, tap) = (taps.runs.wrapping_mul(taps.run), run * taps.run);
+    let is_even = (tap | taps.run) & 1 == 0 && taps.run > 0;
+    let reach = (pixels - 1) * step + taps.run;
+    // The usual case: whole pairs of taps of whole pairs of pixels, which lie in their block and in the row.
+    if is_even && first == 0 && count == pixels && pixels & 1 == 0 && codes.len() >= reach {
+        let pairs = pixels / 2;
+        if block.len() >= all * pairs * 4
+            && tap + taps.run <= all
+            && block.as_ptr().align_offset(4) == 0
+        {
+            let (codes, words) = (codes.as_ptr(), block.as_mut_ptr().cast::<i32>());
+            for pair in 0..pairs {
+                let lower = codes.wrapping_add(pair * 2 * step);
+                // SAFETY: the codes of the last pixel end within `codes`, the words of the last tap within the block,
+                // whose words begin at multiples of 4.
+                unsafe {
+                    loops::ocelli_v6m_expand(
+                        lower,
+                        lower.wrapping_add(step),
+                        words.wrapping_add(tap * pairs + pair * 2),
+                        taps.run / 2,
+                        pairs * 8,
+                    );
+                }
+            }
+            return;
+        }
     }
     let words = words(block);
     let places = Places::of(taps, pixels);

@@ -1,7 +1,6 @@
 //! Blocks of pixels times filters.
 
 use super::super::plain;
-use super::expand::block_bytes;
 use super::{LIMIT, ROUND, loops};
 use crate::filter::{Filters, Packing};
 use crate::requantize::ChannelRequant;
@@ -87,8 +86,9 @@ pub(crate) fn multiply_block(
     if pixels < 2 || packing != Packing::Canonical {
         return plain::multiply_block(block, pixels, filters, requant, output);
     }
-    let (count, channels) = (taps.count(), requant.bias.len());
-    let enough = block.len() >= block_bytes(taps, packing, pixels)
+    let (count, channels) = (taps.runs.wrapping_mul(taps.run), requant.bias.len());
+    let pairs = pixels.div_ceil(2);
+    let enough = block.len() >= count * pairs * 4
         && weights.len() >= count * channels
         && requant.multiplier.len() >= channels
         && requant.shift.len() >= channels
@@ -99,7 +99,6 @@ pub(crate) fn multiply_block(
         return;
     }
     let words = block.as_ptr().cast::<i32>();
-    let pairs = pixels.div_ceil(2);
     // The last pixel is written first: without a fourth one, the third is written over what came of it.
     let offset = |pixel: usize| pixel.min(pixels - 1) * channels;
     let run = if pairs == 2 {
