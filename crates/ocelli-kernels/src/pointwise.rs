@@ -107,7 +107,7 @@ pub(crate) fn multiply(
     }
     let scratch = words(scratch);
     let at_once = block_pixels(taps, packing, scratch.len());
-    if at_once < arch::LEAST_PIXELS {
+    if at_once < arch::LEAST_PIXELS || out_c < arch::LEAST_CHANNELS {
         return arch::multiply_codes(input, left, filters, requant, output);
     }
     let (mut input, mut output) = (input, output);

@@ -10,7 +10,8 @@
 //! - `fill_block_edge(.., pixel, run, before, codes, zero_point)`: the same for one pixel whose run reaches over an end of
 //!   the row: `before` codes and those behind `codes` are padding.
 //! - `multiply_block(block, pixels, filters, requant, output)`: all channels of these pixels, `[pixel][channel]`.
-//! - `LEAST_PIXELS`: the smallest block that is worth filling with codes that lie together as it is.
+//! - `LEAST_PIXELS`, `LEAST_CHANNELS`: the smallest block, and the fewest filters, for which a block is worth filling with
+//!   codes that lie together as it is.
 //! - `multiply_codes(codes, pixels, ..)`: the same from codes as they lie, however many pixels.
 //! - `depthwise(params, input, first_row, scratch, output)`: output rows of a depthwise convolution, or `false`, and then
 //!   nothing was done.
@@ -37,7 +38,7 @@ pub(crate) use dsp::*;
 #[cfg(ocelli_arch = "mve")]
 pub(crate) use mve::*;
 #[cfg(not(ocelli_arch = "v6m"))]
-pub(crate) use plain::{LEAST_PIXELS, multiply_block as multiply_codes};
+pub(crate) use plain::{LEAST_CHANNELS, LEAST_PIXELS, multiply_block as multiply_codes};
 #[cfg(ocelli_arch = "v6m")]
 pub(crate) use v6m::*;
 #[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m")))]

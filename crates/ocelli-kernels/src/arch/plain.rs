@@ -9,6 +9,7 @@ use crate::rows::Rows;
 pub(crate) const NAME: &str = "plain";
 
 pub(crate) const LEAST_PIXELS: usize = 1;
+pub(crate) const LEAST_CHANNELS: usize = 1;
 
 /// Codes are read as they lie.
 pub(crate) const fn is_expanded(_packing: Packing) -> bool {

@@ -1,5 +1,5 @@
 //! Loops for Armv6-M, the Cortex-M0, M0+ and M1: no SIMD, eight registers that most instructions reach, a multiplier of
-//! 32 by 32 to 32 bits.
+//! 32 by 32 to 32 bits. The M3, which has no SIMD either, runs them with better instructions in some places (`v7m.s`).
 
 #![allow(unsafe_code)] // The loops are assembly: the compiler has too few registers for them.
 
@@ -22,6 +22,9 @@ pub(crate) const NAME: &str = if cfg!(ocelli_long_multiply) {
 
 /// A single pixel's block is its codes.
 pub(crate) const LEAST_PIXELS: usize = 2;
+
+/// With fewer, filling a block costs more than it saves.
+pub(crate) const LEAST_CHANNELS: usize = 4;
 
 /// How the fast requantization of [`loops`] is told that a sum is in range.
 ///

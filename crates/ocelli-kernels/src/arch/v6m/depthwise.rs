@@ -1,14 +1,17 @@
 //! Depthwise convolutions: a list of where the codes of four pixels lie, then channel after channel.
 
+use core::ops::Range;
+
 use super::{LIMIT, ROUND, loops};
 use crate::depthwise::DepthwiseParams;
 use crate::filter::Packing;
 use crate::rows::Rows;
 
-/// Taps that the list has room for: 5 by 5, filled up to a multiple of 3.
-const MAX_TAPS: usize = 27;
+/// Taps of a usual filter, up to 5 by 5, and of a large one, up to 7 by 7; both filled up to a multiple of 3.
+const USUAL: usize = 27;
+const LARGE: usize = 51;
 /// Filter rows.
-const MAX_ROWS: usize = 5;
+const MAX_ROWS: usize = 7;
 /// Channels that one list serves: as many as there are codes to point at in the padding.
 const CHANNELS: usize = 64;
 
@@ -26,30 +29,56 @@ pub(crate) fn depthwise(
     let taps = window.filter_h.saturating_mul(window.filter_w);
     let fits = params.packing == Packing::Canonical
         && params.depth_multiplier == 1
-        && taps <= MAX_TAPS
+        && taps <= LARGE
         && window.filter_h <= MAX_ROWS
         && params.weights.len() >= taps * channels
         && params.requant.bias.len() >= channels
         && params.requant.multiplier.len() >= channels
         && params.requant.shift.len() >= channels;
     if fits && channels > 0 {
-        for from in (0..channels).step_by(CHANNELS) {
-            let count = (channels - from).min(CHANNELS);
-            some_channels(params, input, first_row, from, count, output);
+        if taps <= USUAL {
+            all_channels::<USUAL>(params, input, first_row, output);
+        } else {
+            all_channels::<LARGE>(params, input, first_row, output);
         }
     }
     fits
 }
 
-/// Channels `from..from + count` of all pixels.
+/// All channels, with a list on the stack that has room for so many taps.
+#[inline(never)]
+fn all_channels<const TAPS: usize>(
+    params: &DepthwiseParams<'_>,
+    input: &Rows<'_>,
+    first_row: usize,
+    output: &mut [i8],
+) {
+    let mut list: [Tap; TAPS] = [[0; 5]; TAPS];
+    let channels = params.output.c;
+    for from in (0..channels).step_by(CHANNELS) {
+        let count = (channels - from).min(CHANNELS);
+        some_channels(
+            params,
+            input,
+            first_row,
+            from..from + count,
+            &mut list,
+            output,
+        );
+    }
+}
+
+/// Some channels of all pixels.
+#[inline(never)]
 fn some_channels(
     params: &DepthwiseParams<'_>,
     input: &Rows<'_>,
     first_row: usize,
-    from: usize,
-    count: usize,
+    some: Range<usize>,
+    list: &mut [Tap],
     output: &mut [i8],
 ) {
+    let (from, count) = (some.start, some.len());
     let (window, channels, requant) = (&params.window, params.output.c, &params.requant);
     let padding = [params.input_zero_point; CHANNELS];
     let no_weights = [0i8; CHANNELS];
@@ -58,7 +87,7 @@ fn some_channels(
         no_weights.as_ptr().expose_provenance(),
     );
     let taps = window.filter_h * window.filter_w;
-    let mut list: [Tap; MAX_TAPS] = [[no_weights, padding, padding, padding, padding]; MAX_TAPS];
+    list.fill([no_weights, padding, padding, padding, padding]);
     let weights = params.weights.as_ptr().expose_provenance() + from;
     for (tap, n) in list.iter_mut().zip(0..taps) {
         tap[0] = weights + n * channels;
@@ -82,7 +111,7 @@ fn some_channels(
                 (row, column) = (row + 1, 0);
                 rows = rows_of(params, input, row);
             }
-            point(params, &rows, column, from, lane, padding, &mut list);
+            point(params, &rows, column, from, lane, padding, list);
             column += 1;
         }
         let run = if pixels > 2 {
@@ -142,7 +171,7 @@ fn point(
     from: usize,
     lane: usize,
     padding: usize,
-    list: &mut [Tap; MAX_TAPS],
+    list: &mut [Tap],
 ) {
     let (window, width, channels) = (&params.window, params.input.w, params.input.c);
     let left = (column * window.stride_w).wrapping_sub(window.padding.left);

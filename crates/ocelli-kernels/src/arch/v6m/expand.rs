@@ -1,5 +1,7 @@
 //! Blocks of pixels, two pixels a word.
 
+use core::ops::Range;
+
 use super::super::plain;
 use super::loops;
 use crate::filter::{Packing, Taps};
@@ -111,20 +113,9 @@ pub(crate) fn fill_block(
     while pixel < end {
         let is_pair = pixel & 1 == 0 && pixel + 1 < end;
         if is_pair {
-            fill_pair(
-                words,
-                &places,
-                pixel / 2,
-                run * taps.run,
-                of(pixel),
-                of(pixel + 1),
-            );
+            fill_pair(words, &places, pixel / 2, tap, of(pixel), of(pixel + 1));
         } else {
-            for (&code, tap) in of(pixel).iter().zip(run * taps.run..) {
-                if let Some(word) = words.get_mut(places.at(tap, pixel / 2)) {
-                    set(word, pixel & 1 != 0, code);
-                }
-            }
+            fill_single(words, &places, pixel, tap..tap + taps.run, of(pixel), 0);
         }
         pixel += 1 + usize::from(is_pair);
     }
@@ -195,12 +186,48 @@ pub(crate) fn fill_block_edge(
     }
     let words = words(block);
     let places = Places::of(taps, pixels);
-    for at in 0..taps.run {
-        let inside = at.checked_sub(before).and_then(|at| codes.get(at));
-        let code = inside.copied().unwrap_or(zero_point);
-        let place = places.at(run * taps.run + at, pixel / 2);
-        if let Some(word) = words.get_mut(place) {
-            set(word, pixel & 1 != 0, code);
+    let first = run * taps.run;
+    let inside = first + before.min(taps.run);
+    let behind = inside + codes.len();
+    let end = first + taps.run;
+    fill_single(words, &places, pixel, first..inside, &[], zero_point);
+    fill_single(words, &places, pixel, inside..behind, codes, zero_point);
+    fill_single(words, &places, pixel, behind..end, &[], zero_point);
+}
+
+/// Writes one pixel's half of the words of some taps: `codes`, and then padding.
+#[inline(never)]
+fn fill_single(
+    words: &mut [i32],
+    places: &Places,
+    pixel: usize,
+    taps: Range<usize>,
+    codes: &[i8],
+    zero_point: i8,
+) {
+    let (pair, is_upper, step) = (pixel / 2, pixel & 1 != 0, places.pairs * 2);
+    let mut codes = codes.iter();
+    let mut next = || codes.next().copied().unwrap_or(zero_point);
+    let (mut tap, end) = (taps.start, taps.end);
+    let one = |words: &mut [i32], tap: usize, code: i8| {
+        if let Some(word) = words.get_mut(places.at(tap, pair)) {
+            set(word, is_upper, code);
         }
+    };
+    // Pairs of taps begin at even ones.
+    if tap & 1 != 0 && tap < end {
+        one(words, tap, next());
+        tap += 1;
+    }
+    let pairs = end.saturating_sub(tap) / 2;
+    let rest = words.get_mut(places.at(tap, pair)..).unwrap_or_default();
+    for words in rest.chunks_mut(step.max(1)).take(pairs) {
+        if let [first, second, ..] = words {
+            set(first, is_upper, next());
+            set(second, is_upper, next());
+        }
+    }
+    if tap + pairs * 2 < end {
+        one(words, end - 1, next());
     }
 }
