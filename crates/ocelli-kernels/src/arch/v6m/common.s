@@ -2,7 +2,8 @@
 //   0 four times the channel's number   4 words, pixels or list   8 weights or the list's end   12 output   16 bias
 //  20 r8-r11, r4-r7, lr of the caller  56 multiplier  60 shift  64 four times the channels
 //  68 72 76 where the second, third and fourth pixel's codes lie  80 zero point  84 min  88 max  92 limit  96 round
-// 100 104 108 112 of the matrix: where whole eights and whole pairs of taps end; whether there is one more; minus the pairs
+// 100 104 108 112 of the matrix: where whole eights and whole pairs of taps end, whether there is one more, minus the
+//     number of pairs
 // 100 of codes as they lie: minus the taps
 
 // Saves registers, and puts the arguments behind those on the stack.
