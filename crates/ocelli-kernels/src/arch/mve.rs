@@ -1,8 +1,16 @@
 //! Loops for Helium, the vectors of Armv8.1-M.
+//!
+//! `unsafe` is needed to call functions in assembly: whole functions, since their loops use all registers, among them those
+//! that inline assembly may not have.
+#![allow(unsafe_code)]
 
-pub(crate) use super::plain::{add, sum_pixels};
-pub(crate) use super::plain::{
-    block_bytes, depthwise, fill_block, fill_block_edge, is_expanded, multiply_block,
-};
+mod matrix;
+
+pub(crate) use super::plain::{add, dot, sum_pixels};
+pub(crate) use super::plain::{block_bytes, depthwise, fill_block, fill_block_edge, is_expanded};
+pub(crate) use matrix::multiply_block;
 
 pub(crate) const NAME: &str = "mve";
+
+/// Codes in a vector.
+const LANES: usize = 16;

@@ -6,6 +6,7 @@ use crate::filter::{Filters, Packing, Taps};
 use crate::requantize::ChannelRequant;
 use crate::rows::Rows;
 
+#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve")))]
 pub(crate) const NAME: &str = "plain";
 
 pub(crate) const LEAST_PIXELS: usize = 1;
