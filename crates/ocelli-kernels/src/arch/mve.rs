@@ -4,11 +4,12 @@
 //! that inline assembly may not have.
 #![allow(unsafe_code)]
 
+mod codes;
 mod depthwise;
 mod matrix;
 
-pub(crate) use super::plain::{add, dot, sum_pixels};
-pub(crate) use super::plain::{block_bytes, fill_block, fill_block_edge, is_expanded};
+pub(crate) use super::plain::{block_bytes, dot, fill_block_edge, is_expanded};
+pub(crate) use codes::{add, fill_block, sum_pixels};
 pub(crate) use depthwise::depthwise;
 pub(crate) use matrix::multiply_block;
 
