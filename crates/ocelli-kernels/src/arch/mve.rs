@@ -8,8 +8,8 @@ mod codes;
 mod depthwise;
 mod matrix;
 
-pub(crate) use super::plain::{block_bytes, dot, fill_block_edge, is_expanded};
-pub(crate) use codes::{add, fill_block, sum_pixels};
+pub(crate) use super::plain::{block_bytes, fill_block_edge, is_expanded};
+pub(crate) use codes::{add, dot, fill_block, sum_pixels};
 pub(crate) use depthwise::depthwise;
 pub(crate) use matrix::multiply_block;
 

@@ -1,4 +1,4 @@
-//! Runs of codes: copies, sums of two tensors, sums of pixels.
+//! Runs of codes: products, copies, sums of two tensors, sums of pixels.
 
 use core::arch::global_asm;
 
@@ -7,7 +7,7 @@ use crate::add::AddParams;
 use crate::arch::plain;
 use crate::filter::{Packing, Taps};
 
-// `ocelli_mve_copy(..)`: 16 codes at a time. `ocelli_mve_add(job)`: four sums at a time, vmlas, vqrdmulh and vrshl.s32;
+// `ocelli_mve_dot(..)`: vmladava.s8. `ocelli_mve_copy(..)`: 16 codes at a time. `ocelli_mve_add(job)`: four sums at a time, vmlas, vqrdmulh and vrshl.s32;
 // `ocelli_mve_sum(..)`: vadd.i32, four channels of a pixel at a time. They save r4-r11, lr and d10-d15 as they use them.
 global_asm!(include_str!("codes.s"), options(raw));
 
@@ -29,6 +29,7 @@ struct Sum {
 }
 
 unsafe extern "C" {
+    fn ocelli_mve_dot(sum: i32, a: *const i8, b: *const i8, count: usize) -> i32;
     fn ocelli_mve_copy(
         to: *mut i8,
         from: *const i8,
@@ -39,6 +40,13 @@ unsafe extern "C" {
     );
     fn ocelli_mve_add(job: *const Sum);
     fn ocelli_mve_sum(codes: *const i8, step: usize, pixels: usize, sums: *mut [i32; 4]);
+}
+
+#[inline]
+pub(crate) fn dot(sum: i32, a: &[i8], b: &[i8]) -> i32 {
+    let count = a.len().min(b.len());
+    // SAFETY: neither slice is shorter.
+    unsafe { ocelli_mve_dot(sum, a.as_ptr(), b.as_ptr(), count) }
 }
 
 #[allow(clippy::too_many_arguments)]

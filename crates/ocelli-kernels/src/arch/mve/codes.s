@@ -91,3 +91,20 @@ ocelli_mve_sum:
     pop {r4, pc}
     .size ocelli_mve_sum, . - ocelli_mve_sum
     .popsection
+
+    .pushsection .text.ocelli_mve_dot, "ax", %progbits
+    .p2align 2
+    .global ocelli_mve_dot
+    .type ocelli_mve_dot, %function
+    .thumb_func
+// sum r0, codes r1 and r2, count r3.
+ocelli_mve_dot:
+    push {r4, lr}
+    wlstp.8 lr, r3, 2f
+1:  vldrb.u8 q0, [r1], #16
+    vldrb.u8 q1, [r2], #16
+    vmladava.s8 r0, q0, q1
+    letp lr, 1b
+2:  pop {r4, pc}
+    .size ocelli_mve_dot, . - ocelli_mve_dot
+    .popsection

@@ -70,8 +70,7 @@ pub(crate) fn multiply_block(
         && channels <= requant.multiplier.len()
         && shifts_right(requant, channels);
     if !fits {
-        plain::multiply_block(block, pixels, filters, requant, output);
-        return;
+        return multiply_slowly(block, pixels, filters, requant, output);
     }
     let off = codes.wrapping_neg() % LANES;
     let full = codes / LANES;
@@ -102,6 +101,19 @@ pub(crate) fn multiply_block(
         requant.clamp,
         output.get_mut(..pixels * channels).unwrap_or_default(),
     );
+}
+
+/// For what the loops have no place: fewer than four filters, factors of one half and more, pairs of weights.
+#[cold]
+#[inline(never)]
+fn multiply_slowly(
+    block: &[i8],
+    pixels: usize,
+    filters: &Filters<'_>,
+    requant: &ChannelRequant<'_>,
+    output: &mut [i8],
+) {
+    plain::multiply_block(block, pixels, filters, requant, output);
 }
 
 /// Whether all channels have a factor below one half, as the loops want it.
