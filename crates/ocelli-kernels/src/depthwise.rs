@@ -36,7 +36,7 @@ impl DepthwiseParams<'_> {
     /// Memory for a strip: four channels of a few rows, in pairs of adjoining rows, two pairs a plane; and a table of their
     /// weights, where no loop keeps them in registers.
     const fn strip_bytes(&self) -> usize {
-        let columns = (self.output.w.saturating_sub(1))
+        let columns = (self.strip_outputs(self.output.w) - 1)
             .saturating_mul(self.window.stride_w)
             .saturating_add(self.window.span_w());
         let strip = columns
@@ -47,6 +47,12 @@ impl DepthwiseParams<'_> {
             // One more, since scratch memory may begin anywhere.
             .saturating_add(1)
             .saturating_mul(4)
+    }
+
+    /// Output columns that a strip has room for where `columns` are made.
+    pub(crate) const fn strip_outputs(&self, columns: usize) -> usize {
+        let block = if self.table_words() == 0 { 2 } else { 4 };
+        if columns < block { block } else { columns }
     }
 
     /// Pairs of adjoining rows under a filter that begins with either row of a pair.

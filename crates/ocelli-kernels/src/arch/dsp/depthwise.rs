@@ -15,7 +15,7 @@ pub(super) const CHANNELS: usize = 4;
 /// Words of a strip's column: two slots for each channel.
 pub(super) const COLUMN: usize = 2 * CHANNELS;
 /// Input rows that a batch of output rows reads at most.
-const ROWS: usize = 18;
+pub(super) const ROWS: usize = 18;
 
 /// Output rows `first_row..` of a depthwise convolution of strides 1 and 2, or `false`.
 ///
@@ -57,8 +57,10 @@ pub(crate) fn depthwise(
     let Some(room) = room.checked_sub(filter_w) else {
         return false;
     };
-    let at_once = (room / window.stride_w.max(1) + 1).min(p.output.w);
-    if table.is_empty() && at_once < 2 {
+    let fitting = room / window.stride_w.max(1) + 1;
+    let at_once = fitting.min(p.output.w);
+    let at_least = p.strip_outputs(at_once);
+    if fitting < at_least {
         return false;
     }
     let mut pass = Pass {
@@ -66,7 +68,7 @@ pub(crate) fn depthwise(
         input,
         zero: [p.input_zero_point; CHANNELS],
         columns: at_once,
-        strip_columns: (at_once - 1) * window.stride_w + filter_w,
+        strip_columns: (at_least - 1) * window.stride_w + filter_w,
         planes,
         table,
         strip,

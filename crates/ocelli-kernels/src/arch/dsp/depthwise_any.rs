@@ -5,18 +5,123 @@
 //! `(0, w0)`, `(w1, w2)`, .... So two output rows of stride 1 read the same pairs.
 #![allow(unsafe_code)] // Reads and writes by pointers, in ranges that `depthwise` has checked.
 
-use core::arch::asm;
-
-use super::depthwise::{CHANNELS, COLUMN, Strip, doubled_pair, rounding, words};
-use super::depthwise_loops::Rounding;
+use super::depthwise::{CHANNELS, COLUMN, ROWS, Strip, doubled_pair, rounding, words};
+use super::depthwise_loops::{Rounding, function};
 use crate::depthwise::DepthwiseParams;
 use crate::filter::column_words;
+
+/// Pairs that a filter has at most.
+const PAIRS: usize = ROWS / 2 + 1;
+
+/// What is the same in all columns of a channel's output row.
+#[repr(C)]
+struct Block {
+    /// Where the slot of each pair begins, in bytes.
+    offsets: *const usize,
+    /// Pairs of weights, pair by pair and column by column.
+    weights: *const u32,
+    pairs: usize,
+    filter_w: usize,
+    rounding: Rounding,
+    next_pixel: usize,
+}
+
+unsafe extern "C" {
+    /// Makes four output columns of a channel, or writes `count` of them; stride 1.
+    ///
+    /// # Safety
+    /// The strip has the columns of four outputs in every slot; there are as many offsets and weights as `block` says.
+    fn ocelli_dsp_depthwise_block_1(
+        strip: *const u32,
+        block: *const Block,
+        output: *mut i8,
+        count: usize,
+    );
+
+    /// The same with stride 2.
+    ///
+    /// # Safety
+    /// As above.
+    fn ocelli_dsp_depthwise_block_2(
+        strip: *const u32,
+        block: *const Block,
+        output: *mut i8,
+        count: usize,
+    );
+}
+
+// Four sums share the loads of weights, pair by pair and column by column.
+// r0 strip, r1 offsets, r2 weights, r3 pairs left, r4 filter columns, r5 scratch, r6-r9 sums, r10 place in the strip,
+// r11 columns left, r12 pair of codes, lr pair of weights. Then r1 block, r2 output, r3 columns to write, r4 multiplier,
+// r5 half, r10 shift, r11 bytes to the next pixel, r12 scratch.
+macro_rules! block {
+    ($name:literal, $second:literal, $third:literal, $fourth:literal) => {
+        function!(
+            $name,
+            "push {r1-r11, lr}",
+            "ldr r6, [r1, #24]",
+            "mov r7, r6",
+            "mov r8, r6",
+            "mov r9, r6",
+            "ldm r1, {r1-r4}",
+            "1: ldr r10, [r1], #4",
+            "mov r11, r4",
+            "add r10, r0",
+            "2: ldr lr, [r2], #4",
+            concat!("ldr r12, [r10, #", $second, "]"),
+            "ldr r5, [r10], #32",
+            "smlad r7, r12, lr, r7",
+            "smlad r6, r5, lr, r6",
+            concat!("ldr r12, [r10, #", $third, " - 32]"),
+            concat!("ldr r5, [r10, #", $fourth, " - 32]"),
+            "smlad r8, r12, lr, r8",
+            "smlad r9, r5, lr, r9",
+            "subs r11, #1",
+            "bne 2b",
+            "subs r3, #1",
+            "bne 1b",
+            "pop {r1-r3}",
+            "ldrd r4, r5, [r1, #16]",
+            "ldrd r10, r11, [r1, #28]",
+            "add r12, r5, r6, asr #31",
+            "smmlar r6, r6, r4, r12",
+            "add r12, r5, r7, asr #31",
+            "smmlar r7, r7, r4, r12",
+            "add r12, r5, r8, asr #31",
+            "smmlar r8, r8, r4, r12",
+            "add r12, r5, r9, asr #31",
+            "smmlar r9, r9, r4, r12",
+            "asr r6, r6, r10",
+            "asr r7, r7, r10",
+            "asr r8, r8, r10",
+            "asr r9, r9, r10",
+            "ssat r6, #8, r6",
+            "ssat r7, #8, r7",
+            "ssat r8, #8, r8",
+            "ssat r9, #8, r9",
+            "strb r6, [r2]",
+            "subs r3, #1",
+            "beq 3f",
+            "strb r7, [r2, r11]",
+            "add r2, r2, r11, lsl #1",
+            "subs r3, #1",
+            "beq 3f",
+            "strb r8, [r2]",
+            "subs r3, #1",
+            "beq 3f",
+            "strb r9, [r2, r11]",
+            "3: pop {r4-r11, pc}",
+        );
+    };
+}
+block!("ocelli_dsp_depthwise_block_1", "32", "64", "96");
+block!("ocelli_dsp_depthwise_block_2", "64", "128", "192");
 
 /// Output rows of four channels.
 ///
 /// # Safety
 /// There are four channels from `channel` on, and `columns` pixels of `output_rows` rows from `output` on; the strip has all
-/// columns that they read, and the rows that it is made from all rows.
+/// columns that they read, and those of four pixels, and the rows that it is made from all rows.
 pub(super) unsafe fn rows(
     p: &DepthwiseParams<'_>,
     strip: &Strip<'_>,
@@ -48,25 +153,38 @@ pub(super) unsafe fn rows(
             made += 1;
             next_slot = after(next_slot, slots);
         }
+        let mut slots_of_pairs = [0; PAIRS];
+        let mut slot = first_slot;
+        for offset in slots_of_pairs.iter_mut().take(pairs) {
+            *offset = (slot / 2 * strip.plane + slot % 2) * 4;
+            slot = after(slot, slots);
+        }
         let mut sets = table.chunks_exact(set.max(1)).skip(lower).step_by(2);
         for at in 0..CHANNELS {
-            let filter = Filter {
-                weights: sets.next().unwrap_or(&[]),
-                columns: window.filter_w,
+            let block = Block {
+                offsets: slots_of_pairs.as_ptr(),
+                weights: sets.next().unwrap_or(&[]).as_ptr(),
                 pairs,
-                slots,
-                first_slot,
-                plane: strip.plane,
+                filter_w: window.filter_w,
                 rounding: rounding(p, channel + at),
+                next_pixel: p.output.c,
             };
-            // SAFETY: the caller's.
-            unsafe {
-                let (strip, output) = (strip.words.add(2 * at), output.add(at));
-                if window.stride_w == 1 {
-                    filter.row::<1>(strip, output, columns, p.output.c);
-                } else {
-                    filter.row::<2>(strip, output, columns, p.output.c);
+            let mut column = 0;
+            while column < columns {
+                // The last columns are made again where their number is not a multiple of four.
+                let first = column.min(columns.saturating_sub(4));
+                // SAFETY: the caller's; there is a set of weights for each channel.
+                unsafe {
+                    let strip = strip.words.add(first * window.stride_w * COLUMN + 2 * at);
+                    let output = output.add(first * p.output.c + at);
+                    let count = columns.min(4);
+                    if window.stride_w == 1 {
+                        ocelli_dsp_depthwise_block_1(strip, &block, output, count);
+                    } else {
+                        ocelli_dsp_depthwise_block_2(strip, &block, output, count);
+                    }
                 }
+                column += 4;
             }
         }
         // SAFETY: the next row, if there is one, is in the output too.
@@ -104,111 +222,4 @@ fn expand(p: &DepthwiseParams<'_>, channel: usize, upper: &mut [u32], lower: &mu
             put(upper, at + 1, column, odd >> 16);
         }
     }
-}
-
-/// One output row of a channel.
-struct Filter<'a> {
-    /// Pairs of weights, pair by pair and column by column.
-    weights: &'a [u32],
-    columns: usize,
-    pairs: usize,
-    slots: usize,
-    first_slot: usize,
-    plane: usize,
-    rounding: Rounding,
-}
-
-impl Filter<'_> {
-    /// # Safety
-    /// The strip and the output, both of this channel, have as many columns.
-    unsafe fn row<const STRIDE: usize>(
-        &self,
-        strip: *const u32,
-        output: *mut i8,
-        columns: usize,
-        next_pixel: usize,
-    ) {
-        // SAFETY: the caller's.
-        unsafe {
-            if columns < 4 {
-                for at in 0..columns {
-                    self.block::<STRIDE, 1>(strip, output, at, next_pixel);
-                }
-                return;
-            }
-            let mut at = 0;
-            while at + 4 <= columns {
-                self.block::<STRIDE, 4>(strip, output, at, next_pixel);
-                at += 4;
-            }
-            if at < columns {
-                // Columns that the block before has made are made again.
-                self.block::<STRIDE, 4>(strip, output, columns - 4, next_pixel);
-            }
-        }
-    }
-
-    /// `N` output columns from column `at` on, which share the loads of weights.
-    ///
-    /// # Safety
-    /// As above.
-    #[inline(always)]
-    unsafe fn block<const STRIDE: usize, const N: usize>(
-        &self,
-        strip: *const u32,
-        output: *mut i8,
-        at: usize,
-        next_pixel: usize,
-    ) {
-        let mut sums = [self.rounding.bias; N];
-        let mut slot = self.first_slot;
-        let pairs = self.weights.chunks_exact(self.columns.max(1));
-        for weights in pairs.take(self.pairs) {
-            let first = slot / 2 * self.plane + at * STRIDE * COLUMN + slot % 2;
-            // SAFETY: the caller's.
-            let mut words = unsafe { strip.add(first) };
-            for &weights in weights {
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: the caller's.
-                    *sum = multiply(unsafe { *words.add(i * STRIDE * COLUMN) }, weights, *sum);
-                }
-                words = words.wrapping_add(COLUMN);
-            }
-            slot = after(slot, self.slots);
-        }
-        for (i, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the caller's.
-            unsafe { *output.add((at + i) * next_pixel) = code(sum, &self.rounding) };
-        }
-    }
-}
-
-/// `sum` and two products of 16 bits.
-#[inline(always)]
-fn multiply(codes: u32, weights: u32, mut sum: i32) -> i32 {
-    // SAFETY: smlad, for which there is no function in stable Rust, reads and writes registers only.
-    unsafe {
-        asm!("smlad {sum}, {codes}, {weights}, {sum}", sum = inout(reg) sum, codes = in(reg) codes,
-            weights = in(reg) weights, options(pure, nomem, nostack));
-    }
-    sum
-}
-
-/// The code of a doubled sum; see [`super::depthwise_loops`].
-#[inline(always)]
-fn code(sum: i32, rounding: &Rounding) -> i8 {
-    let code: i32;
-    // SAFETY: smmlar, shifts and ssat read and write registers only.
-    unsafe {
-        asm!(
-            "add {code}, {half}, {sum}, asr #31",
-            "smmlar {code}, {sum}, {multiplier}, {code}",
-            "asr {code}, {code}, {shift}",
-            "ssat {code}, #8, {code}",
-            code = out(reg) code, sum = in(reg) sum, half = in(reg) rounding.half,
-            multiplier = in(reg) rounding.multiplier, shift = in(reg) rounding.shift,
-            options(pure, nomem, nostack),
-        );
-    }
-    code as i8
 }
