@@ -87,23 +87,34 @@ struct Under<'i, 'r> {
 }
 
 impl<'i> Under<'i, '_> {
-    /// The codes from channel `channel` of the first pixel on, row by row or in whole rows.
-    fn from_channel(&self, channel: usize) -> impl Iterator<Item = &'i [i8]> + '_ {
-        let (top, rows) = self.rows;
-        let runs = self.runs.into_iter();
-        let runs = runs.filter_map(move |run| run.get(channel..));
-        runs.chain((0..rows).filter_map(move |row| {
-            let row = self.input.row(top.wrapping_add(row as i32))?;
-            row.get(self.codes.start + channel..self.codes.end)
-        }))
+    /// Runs of codes: those of whole rows, and rows.
+    fn pieces(&self) -> usize {
+        self.runs.len() + self.rows.1
+    }
+
+    /// Piece `piece` from channel `channel` of its first pixel on; empty where a row is padding.
+    #[inline(never)]
+    fn piece(&self, piece: usize, channel: usize) -> &'i [i8] {
+        match piece.checked_sub(self.runs.len()) {
+            None => self.runs.get(piece).and_then(|run| run.get(channel..)),
+            Some(row) => {
+                let row = self.input.row(self.rows.0.wrapping_add(row as i32));
+                row.and_then(|row| row.get(self.codes.start + channel..self.codes.end))
+            }
+        }
+        .unwrap_or(&[])
     }
 
     /// All codes of a channel, folded.
     fn fold<S>(&self, channel: usize, channels: usize, start: S, fold: impl Fn(S, i8) -> S) -> S {
-        let step = channels.max(1);
-        self.from_channel(channel).fold(start, |state, codes| {
-            codes.iter().step_by(step).fold(state, |s, &c| fold(s, c))
-        })
+        let mut state = start;
+        for piece in 0..self.pieces() {
+            let codes = self.piece(piece, channel).iter();
+            state = codes
+                .step_by(channels.max(1))
+                .fold(state, |s, &c| fold(s, c));
+        }
+        state
     }
 }
 
@@ -133,8 +144,8 @@ impl AveragePool {
     pub fn run(&self, input: &Rows<'_>, first_row: usize, output: &mut [i8]) {
         let (clamp, channels) = (self.0.clamp, self.0.input.c);
         self.0.run(input, first_row, output, |under, pixel| {
-            let pixels = |codes: &[i8]| codes.len().checked_div(channels).unwrap_or(0) as i32;
-            let count = under.from_channel(0).map(pixels).sum::<i32>();
+            let codes = (0..under.pieces()).map(|piece| under.piece(piece, 0).len());
+            let count = codes.sum::<usize>().checked_div(channels).unwrap_or(0) as i32;
             let mean = |acc: i32| {
                 let half = if acc > 0 { count / 2 } else { -(count / 2) };
                 clamp.apply((acc + half).checked_div(count).unwrap_or(0))
@@ -143,8 +154,8 @@ impl AveragePool {
             let mut channel = 0;
             for four in &mut fours {
                 let mut sums = [0; 4];
-                for codes in under.from_channel(channel) {
-                    arch::sum_pixels(codes, channels, &mut sums);
+                for piece in 0..under.pieces() {
+                    arch::sum_pixels(under.piece(piece, channel), channels, &mut sums);
                 }
                 for (code, sum) in four.iter_mut().zip(sums) {
                     *code = mean(sum);
