@@ -122,6 +122,7 @@ block!("ocelli_dsp_depthwise_block_2", "64", "128", "192");
 /// # Safety
 /// There are four channels from `channel` on, and `columns` pixels of `output_rows` rows from `output` on; the strip has all
 /// columns that they read, and those of four pixels, and the rows that it is made from all rows.
+#[inline(never)]
 pub(super) unsafe fn rows(
     p: &DepthwiseParams<'_>,
     strip: &Strip<'_>,
@@ -138,6 +139,11 @@ pub(super) unsafe fn rows(
         let (upper, lower) = sets.split_at_mut_checked(set).unwrap_or_default();
         expand(p, at, upper, lower);
     }
+    let make = if window.stride_w == 1 {
+        ocelli_dsp_depthwise_block_1
+    } else {
+        ocelli_dsp_depthwise_block_2
+    };
     // Pairs that were made, the slot of the next one, and that of the first one of this row.
     let (mut made, mut next_slot, mut first_slot) = (0, 0, 0);
     for row in 0..output_rows {
@@ -177,12 +183,7 @@ pub(super) unsafe fn rows(
                 unsafe {
                     let strip = strip.words.add(first * window.stride_w * COLUMN + 2 * at);
                     let output = output.add(first * p.output.c + at);
-                    let count = columns.min(4);
-                    if window.stride_w == 1 {
-                        ocelli_dsp_depthwise_block_1(strip, &block, output, count);
-                    } else {
-                        ocelli_dsp_depthwise_block_2(strip, &block, output, count);
-                    }
+                    make(strip, &block, output, columns.min(4));
                 }
                 column += 4;
             }
@@ -201,6 +202,7 @@ fn after(slot: usize, slots: usize) -> usize {
 }
 
 /// Brings the packed weights of a channel into pairs, pair by pair and column by column.
+#[inline(never)]
 fn expand(p: &DepthwiseParams<'_>, channel: usize, upper: &mut [u32], lower: &mut [u32]) {
     let (filter_h, filter_w) = (p.window.filter_h, p.window.filter_w);
     let put = |pairs: &mut [u32], pair: usize, column: usize, value: u32| {
