@@ -131,11 +131,18 @@ fn exp_of_small(a: i32) -> i32 {
     const EXP_OF_MINUS_EIGHTH: i32 = 1_895_147_668;
     const THIRD: i32 = 715_827_883;
     let x = a.wrapping_add(1 << 28);
-    let x2 = multiply(x, x);
-    let x3 = multiply(x2, x);
-    let x4 = multiply(x2, x2);
-    let high = divide_by_power(multiply(divide_by_power(x4, 2) + x3, THIRD) + x2, 1);
-    EXP_OF_MINUS_EIGHTH.wrapping_add(multiply(EXP_OF_MINUS_EIGHTH, x + high))
+    // All below 2^30 in magnitude on the left.
+    let x2 = multiply_small(x, x);
+    let x3 = multiply_small(x2, x);
+    let x4 = multiply_small(x2, x2);
+    let high = divide_by_power(multiply_small(divide_by_power(x4, 2) + x3, THIRD) + x2, 1);
+    EXP_OF_MINUS_EIGHTH.wrapping_add(multiply_small(x + high, EXP_OF_MINUS_EIGHTH))
+}
+
+/// `multiply` for `a` below 2^30 in magnitude: the high word of a product, which is one instruction in some processors.
+#[inline(always)]
+fn multiply_small(a: i32, b: i32) -> i32 {
+    ((i64::from(a.wrapping_mul(2)) * i64::from(b) + (1 << 31)) >> 32) as i32
 }
 
 /// `1 / sum` as Q0.31 and the power of two that it is short of, for a sum in Q12.19.
