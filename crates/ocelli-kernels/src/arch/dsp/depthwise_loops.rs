@@ -169,12 +169,13 @@ macro_rules! function {
 pub(super) use function;
 
 // Two words of four codes, a of the upper row and b of the lower one, are put together to b1 b0 a1 a0 and b3 b2 a3 a2;
-// then `sxtb16` takes bytes 0 and 2, and rotated by 8 bytes 1 and 3: four pairs.
-// r0 strip, r1 rows and then scratch, r2 channel and then scratch, r3 columns left,
-// r4 r5 upper row and its step, r6 r7 lower row and its step, r8 r12 scratch.
+// then `sxtb16` takes bytes 0 and 2, and rotated by 8 bytes 1 and 3: four pairs. Two columns at a time, before them one if
+// their number is odd.
+// r0 strip, r1 rows and then scratch, r2 channel and then scratch, r3 twos of columns left,
+// r4 r5 upper row and its step, r6 r7 lower row and its step, r8-r10 r12 scratch.
 function!(
     "ocelli_dsp_depthwise_fill",
-    "push {r4-r8, lr}",
+    "push {r4-r10, lr}",
     "ldm r1, {r4-r7}",
     "cmp r5, #0",
     "it ne",
@@ -182,7 +183,9 @@ function!(
     "cmp r7, #0",
     "it ne",
     "addne r6, r2",
-    "1: ldr r1, [r4]",
+    "lsrs r3, r3, #1",
+    "bcc 1f",
+    "ldr r1, [r4]",
     "ldr r2, [r6]",
     "add r4, r5",
     "add r6, r7",
@@ -196,9 +199,37 @@ function!(
     "str r12, [r0, #16]",
     "str r1, [r0, #24]",
     "str r2, [r0], #32",
+    "cmp r3, #0",
+    "beq 2f",
+    "1: ldr r1, [r4]",
+    "ldr r9, [r4, r5]",
+    "ldr r2, [r6]",
+    "ldr r10, [r6, r7]",
+    "add r4, r4, r5, lsl #1",
+    "add r6, r6, r7, lsl #1",
+    "pkhbt r8, r1, r2, lsl #16",
+    "pkhtb r1, r2, r1, asr #16",
+    "sxtb16 r2, r8",
+    "sxtb16 r8, r8, ror #8",
+    "sxtb16 r12, r1",
+    "sxtb16 r1, r1, ror #8",
+    "str r8, [r0, #8]",
+    "str r12, [r0, #16]",
+    "str r1, [r0, #24]",
+    "str r2, [r0], #32",
+    "pkhbt r8, r9, r10, lsl #16",
+    "pkhtb r9, r10, r9, asr #16",
+    "sxtb16 r10, r8",
+    "sxtb16 r8, r8, ror #8",
+    "sxtb16 r12, r9",
+    "sxtb16 r9, r9, ror #8",
+    "str r8, [r0, #8]",
+    "str r12, [r0, #16]",
+    "str r9, [r0, #24]",
+    "str r10, [r0], #32",
     "subs r3, #1",
     "bne 1b",
-    "pop {r4-r8, pc}",
+    "2: pop {r4-r10, pc}",
 );
 
 // Of a word w0 w1 w1 w2, bytes 0 and 2 are (w0, w1), bytes 1 and 3 are (w1, w2); each is added to itself.
