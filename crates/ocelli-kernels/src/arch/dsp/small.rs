@@ -33,6 +33,12 @@ unsafe extern "C" {
     /// There is one code or more, and each of the three runs has as many.
     fn ocelli_dsp_add(addition: *const Addition);
 
+    /// The same, where `shift_b` is one and `zero_a` is in `half_b`.
+    ///
+    /// # Safety
+    /// As above.
+    fn ocelli_dsp_add_shifted_by_1(addition: *const Addition);
+
     /// The same, where the other input's factor is a half too.
     ///
     /// # Safety
@@ -88,6 +94,23 @@ elements!(
     "strb r12, [r2], #1"
 );
 
+// Where the other input is shifted by one: r6 has what is added to the doubled sum too, and instead of a shift to the right
+// and one to the left, the lowest bit is cleared. r7 r8 unused.
+elements!(
+    "ocelli_dsp_add_shifted_by_1",
+    "add r12, r4, r12, lsl #21",
+    "add lr, r6, r12, asr #31",
+    "smmlar r12, r12, r5, lr",
+    "ldrsb lr, [r0], #1",
+    "bic r12, #1",
+    "add r12, r12, lr, lsl #20",
+    "add lr, r10, r12, asr #31",
+    "smmlar r12, r12, r9, lr",
+    "asr r12, r12, r11",
+    "ssat r12, #8, r12",
+    "strb r12, [r2], #1"
+);
+
 // Where both factors are a half: the sum of both codes needs a shift only. r1 b, r0 a, r4-r7 unused.
 elements!(
     "ocelli_dsp_add_halves",
@@ -122,7 +145,7 @@ pub(crate) fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) -> bool 
         return false;
     }
     let half = |shift: i32, zero_point: i32| (1 + 2 * zero_point).wrapping_shl((-shift - 1) as u32);
-    let addition = Addition {
+    let mut addition = Addition {
         a: a.as_ptr(),
         b: b.as_ptr(),
         output: output.as_mut_ptr(),
@@ -140,6 +163,9 @@ pub(crate) fn add(p: &AddParams, a: &[i8], b: &[i8], output: &mut [i8]) -> bool 
     unsafe {
         if halves {
             ocelli_dsp_add_halves(&addition);
+        } else if addition.shift_b == 1 {
+            addition.half_b += addition.zero_a;
+            ocelli_dsp_add_shifted_by_1(&addition);
         } else {
             ocelli_dsp_add(&addition);
         }
