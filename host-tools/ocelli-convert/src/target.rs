@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use ocelli::OpContext;
-use ocelli::kernels::{PAIRED_SHIFTS, Taps};
+use ocelli::kernels::{PAIRED_SHIFTS, Requant, Taps};
 use ocelli_image::{Body, Channels, ChannelsRef, Model, WeightPacking};
 
 /// A processor for which weights are packed; every processor runs every packing.
@@ -80,7 +80,13 @@ pub fn pack_op(model: &mut Model, op: usize, packing: WeightPacking) {
         return;
     };
     let packing = match packing {
-        WeightPacking::Paired if shifts_fit(model, op) => packing,
+        WeightPacking::Paired => {
+            settle_constants(model, op, &canonical, layout);
+            match shifts_fit(model, op) {
+                true => packing,
+                false => WeightPacking::Canonical,
+            }
+        }
         _ => WeightPacking::Canonical,
     };
     let mut packed = vec![0; layout.len(packing)];
@@ -138,6 +144,48 @@ pub fn weight_count(model: &Model, op: usize) -> usize {
         None => {
             let channels = model.ops[op].body.channels();
             channels.map_or(0, |channels| channels.weights.len())
+        }
+    }
+}
+
+/// Gives channels that always make the same code a factor that every order can hold.
+///
+/// Such are channels without weights, and those whose largest sum still rounds to nothing: networks have many of them, with
+/// factors of any size.
+fn settle_constants(model: &mut Model, op: usize, weights: &[i8], layout: Layout) {
+    let mut reach = vec![0i64; layout.channels()];
+    for (at, &weight) in weights.iter().enumerate() {
+        reach[layout.channel(at)] += 128 * i64::from(weight).abs();
+    }
+    let scales = [model.ops[op].inputs[0], op + 1].map(|at| model.tensor_scale.get(at).copied());
+    let Some(channels) = channels_mut(&mut model.ops[op].body) else {
+        return;
+    };
+    for (channel, reach) in reach.into_iter().enumerate() {
+        let shift = &mut channels.shift[channel];
+        if PAIRED_SHIFTS.contains(shift) {
+            continue;
+        }
+        let bias = &mut channels.bias[channel];
+        let multiplier = &mut channels.multiplier[channel];
+        let factor = Requant {
+            multiplier: *multiplier,
+            shift: (*shift).into(),
+        };
+        let most = reach + i64::from(*bias).abs();
+        if reach == 0 {
+            // Codes and zero points are bytes: a constant beyond this is clamped all the same. A quarter of four times it.
+            *bias = 4 * factor.apply(*bias).clamp(-512, 512);
+            (*multiplier, *shift) = (1 << 30, -1);
+            if let ([Some(input), Some(output)], Some(scale)) =
+                (scales, channels.weight_scale.get_mut(channel))
+            {
+                *scale = output / (4.0 * input);
+            }
+        } else if i32::try_from(most)
+            .is_ok_and(|most| factor.apply(most) == 0 && factor.apply(-most) == 0)
+        {
+            (*multiplier, *shift) = (0, -1);
         }
     }
 }
@@ -201,6 +249,20 @@ impl Layout {
         })
     }
 
+    fn channels(self) -> usize {
+        match self {
+            Layout::Filters { channels, .. } | Layout::Depthwise { channels, .. } => channels,
+        }
+    }
+
+    /// The output channel of a canonical weight.
+    fn channel(self, at: usize) -> usize {
+        match self {
+            Layout::Filters { taps, .. } => at / taps.count(),
+            Layout::Depthwise { channels, .. } => at % channels,
+        }
+    }
+
     fn len(self, packing: WeightPacking) -> usize {
         let packing = ocelli::packing(packing);
         match self {
@@ -230,5 +292,88 @@ impl Layout {
                 [Some(index), copy]
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocelli_image::{ModelOp, Tensor};
+
+    /// A pointwise convolution of two channels to four.
+    fn model() -> Model {
+        let tensor = |c| Tensor {
+            h: 1,
+            w: 1,
+            c,
+            zero_point: 0,
+            offset: 0,
+            rows_held: 1,
+        };
+        Model {
+            arena_bytes: 0,
+            tensors: vec![tensor(2), tensor(4)],
+            ops: vec![ModelOp {
+                body: Body::Pointwise {
+                    channels: Channels {
+                        weights: vec![1, 2, 0, 0, 0, 0, 3, 4],
+                        bias: vec![5, 300, -7000, 60],
+                        multiplier: vec![1 << 30; 4],
+                        shift: vec![-3, 0, 1, -30],
+                        clamp: [-128, 127],
+                        weight_scale: vec![1.0; 4],
+                    },
+                },
+                inputs: [0, 0],
+                weight_packing: WeightPacking::Canonical,
+                rows_per_step: 1,
+                scratch: (0, 0),
+            }],
+            segments: vec![1],
+            head: None,
+            preprocess: None,
+            labels: vec![],
+            names: vec![],
+            tensor_scale: vec![0.5, 1.0],
+            regions: vec![],
+        }
+    }
+
+    #[test]
+    fn channels_that_are_constant_get_factors_that_pairs_can_hold() {
+        let mut packed = model();
+        pack(&mut packed, WeightPacking::Paired);
+        let op = &packed.ops[0];
+        assert_eq!(op.weight_packing, WeightPacking::Paired);
+        let channels = op.body.channels().unwrap();
+        // 300 / 2 = 150, -7000 saturates, and 128 * 7 + 60 through 2^31 is nothing.
+        assert_eq!(channels.bias, [5, 600, -2048, 60]);
+        assert_eq!(channels.multiplier, [1 << 30, 1 << 30, 1 << 30, 0]);
+        assert_eq!(channels.shift, [-3, -1, -1, -1]);
+        assert_eq!(channels.weight_scale, [1.0, 0.5, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn packed_weights_are_found_again() {
+        let mut packed = model();
+        pack(&mut packed, WeightPacking::Paired);
+        assert_ne!(
+            packed.ops[0].body.channels().unwrap().weights,
+            [1, 2, 0, 0, 0, 0, 3, 4]
+        );
+        let found = canonical_weights(&packed, 0).unwrap().into_owned();
+        assert_eq!(found, [1, 2, 0, 0, 0, 0, 3, 4]);
+        pack(&mut packed, WeightPacking::Canonical);
+        assert_eq!(packed.ops[0].body.channels().unwrap().weights, found);
+    }
+
+    #[test]
+    fn factors_that_pairs_cannot_hold_leave_weights_as_they_are() {
+        let mut packed = model();
+        if let Some(channels) = channels_mut(&mut packed.ops[0].body) {
+            channels.shift[0] = 2;
+        }
+        pack(&mut packed, WeightPacking::Paired);
+        assert_eq!(packed.ops[0].weight_packing, WeightPacking::Canonical);
     }
 }

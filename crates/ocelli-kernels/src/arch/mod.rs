@@ -27,7 +27,10 @@ mod dsp;
 #[cfg(ocelli_arch = "mve")]
 mod mve;
 // Other sets have better ones for some of these.
-#[cfg_attr(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m"), allow(dead_code))]
+#[cfg_attr(
+    any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m"),
+    allow(dead_code)
+)]
 pub(crate) mod plain;
 
 #[cfg(ocelli_arch = "v6m")]
@@ -37,9 +40,9 @@ mod v6m;
 pub(crate) use dsp::*;
 #[cfg(ocelli_arch = "mve")]
 pub(crate) use mve::*;
+#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m")))]
+pub(crate) use plain::*;
 #[cfg(not(ocelli_arch = "v6m"))]
 pub(crate) use plain::{LEAST_CHANNELS, LEAST_PIXELS, multiply_block as multiply_codes};
 #[cfg(ocelli_arch = "v6m")]
 pub(crate) use v6m::*;
-#[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m")))]
-pub(crate) use plain::*;

@@ -8,7 +8,7 @@ mod expand;
 mod loops;
 mod matrix;
 
-pub(crate) use super::plain::dot;
+pub(crate) use super::plain::{add, dot, sum_pixels};
 pub(crate) use depthwise::depthwise;
 pub(crate) use expand::{block_bytes, fill_block, fill_block_edge, is_expanded};
 pub(super) use matrix::dots;
