@@ -128,7 +128,7 @@ impl Clamp {
 ///
 /// Their loops round with one constant that holds the zero point too: it needs a shift to the right, and room for the
 /// zero point above it.
-pub const PAIRED_SHIFTS: RangeInclusive<i8> = -22..=-1;
+pub const PAIRED_SHIFTS: RangeInclusive<i8> = -23..=-1;
 
 /// Bias, factor and range of every output channel.
 ///

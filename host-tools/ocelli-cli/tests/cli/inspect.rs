@@ -60,7 +60,7 @@ fn memory_is_shown_over_time_beside_that_of_single_layers() {
     for field in ["arena_bytes", "arena_bytes_layers", "weight_reads"] {
         assert_eq!(report[field], picture[field]);
     }
-    assert!(report["arena_bytes"].as_u64() < report["arena_bytes_layers"].as_u64());
+    assert!(report["arena_bytes"].as_u64() <= report["arena_bytes_layers"].as_u64());
     let segments = picture["segments"].as_array().unwrap();
     assert_eq!(report["segments"], segments.len());
     let holders = picture["peak"].as_array().unwrap();

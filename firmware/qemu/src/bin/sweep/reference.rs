@@ -45,9 +45,9 @@ impl Channels {
                 .collect(),
             shift: (0..count)
                 .map(|_| match random.number(0, 7) {
-                    0 => random.number(-22, -1) as i8,
+                    0 => random.number(-23, -1) as i8,
                     1 => random.number(-7, -1) as i8,
-                    _ => random.number(natural - 2, natural + 2).clamp(-22, -1) as i8,
+                    _ => random.number(natural - 2, natural + 2).clamp(-23, -1) as i8,
                 })
                 .collect(),
             zero_point,
