@@ -1,10 +1,12 @@
-//! Depthwise convolutions with filters of up to four by four.
+//! Depthwise convolutions with filters of up to eight by eight.
 //!
 //! Up to 16 channels at a time, and as many columns as the strip has room for. The strip holds, column by column and channel
 //! by channel, the codes of the rows under the filter: four bytes, which `vst4` makes of four rows. So what a filter sees
 //! of a channel is up to four words, a column from each other. `vldrw` gathers them into one vector, and one `vmladava.s8`
 //! multiplies them with the filter, which lies in a register in the same order, with zeros where it is smaller, and adds up.
 //! Four channels at a time are brought to codes and stored.
+//!
+//! Larger filters are up to four such vectors, two to the right and two downwards; the lower ones have a strip of their own.
 
 use core::arch::global_asm;
 use core::mem::MaybeUninit;
@@ -24,8 +26,10 @@ global_asm!(include_str!("depthwise.s"), options(raw));
 const COLUMNS: usize = 24;
 const COLUMN_WORDS: usize = LANES;
 const COLUMN_BYTES: usize = COLUMN_WORDS * 4;
-/// The largest side of a filter: the bytes of a word, and the words of a vector.
+/// The largest side of a filter that is one vector: the bytes of a word, and the words of a vector.
 const SIDE: usize = 4;
+/// Vectors that a larger filter may have.
+const VECTORS: usize = 4;
 
 /// Codes to be brought into a strip; the order of the fields is known in the assembly.
 #[repr(C)]
@@ -69,11 +73,15 @@ struct Windows {
     rows: usize,
     /// Bytes of the strip from the window behind the last one of a row to the first one of the next.
     to_next_row: usize,
+    /// Vectors of a filter, and bytes of the strip from one to the next.
+    vectors: usize,
+    to_next_vector: [usize; VECTORS],
 }
 
 unsafe extern "C" {
     fn ocelli_mve_columns(job: *const Columns);
     fn ocelli_mve_windows(job: *const Windows);
+    fn ocelli_mve_many_windows(job: *const Windows);
 }
 
 pub(crate) fn depthwise(
@@ -87,13 +95,26 @@ pub(crate) fn depthwise(
     let (c, out_w) = (p.output.c, p.output.w);
     let (filter_h, filter_w) = (window.filter_h, window.filter_w);
     let span = window.span_w();
+    let (down, across) = (
+        filter_h.div_ceil(SIDE).max(1),
+        filter_w.div_ceil(SIDE).max(1),
+    );
+    // Columns that a window reads: those that the filter does not have are multiplied by zero.
+    let reach = match across {
+        2 => window
+            .dilation_w
+            .saturating_mul(2 * SIDE - 1)
+            .saturating_add(1),
+        _ => span,
+    };
+    let room = COLUMNS / down;
     let fits = p.packing == Packing::Canonical
         && p.depth_multiplier == 1
         && c >= 4
         && p.input.c == c
-        && (1..=SIDE).contains(&filter_h)
-        && (1..=SIDE).contains(&filter_w)
-        && span <= COLUMNS
+        && (1..=2 * SIDE).contains(&filter_h)
+        && (1..=2 * SIDE).contains(&filter_w)
+        && reach <= room
         && p.weights.len() >= (filter_h * filter_w).saturating_mul(c)
         && c <= p.requant.bias.len().min(p.requant.multiplier.len())
         && shifts_right(&p.requant, c);
@@ -102,9 +123,9 @@ pub(crate) fn depthwise(
     }
     let stride = window.stride_w.max(1);
     let columns = |pixels: usize| (pixels - 1) * stride + span;
-    let at_once = ((COLUMNS - span) / stride + 1).min(out_w);
+    let at_once = ((room - reach) / stride + 1).min(out_w);
     // Whole rows of narrow maps, as many as fit.
-    let rows_at_once = if at_once < out_w {
+    let rows_at_once = if at_once < out_w || down * across > 1 {
         1
     } else {
         (COLUMNS / columns(at_once).max(1)).max(1)
@@ -113,12 +134,19 @@ pub(crate) fn depthwise(
     let padding = [p.input_zero_point; LANES];
     let nothing = [0; LANES];
     let mut strip = MaybeUninit::<[u32; COLUMNS * COLUMN_WORDS]>::uninit();
-    let mut weights = MaybeUninit::<[u32; SIDE * COLUMN_WORDS]>::uninit();
+    let mut weights = MaybeUninit::<[u32; VECTORS * SIDE * COLUMN_WORDS]>::uninit();
     let strip = strip.as_mut_ptr().cast::<u32>();
     let weights = weights.as_mut_ptr().cast::<u32>();
     let channels = c.min(LANES);
     let is_relu = usize::from(p.requant.output_zero_point <= p.requant.clamp.min);
-    let row_count = filter_h.max(3);
+    let row_count = filter_h.clamp(3, SIDE);
+    let right = SIDE * window.dilation_w * COLUMN_BYTES;
+    let below = room * COLUMN_BYTES;
+    let back = below.wrapping_sub(right);
+    let to_next_vector = match across {
+        2 => [right, back, right, 0],
+        _ => [below, 0, 0, 0],
+    };
     for first in (0..c).step_by(LANES) {
         // The last channels may be some that were there already.
         let first = first.min(c - channels);
@@ -127,24 +155,32 @@ pub(crate) fn depthwise(
             steps: [0; SIDE],
             strip: weights,
             before: 0,
-            inside: filter_w,
-            behind: SIDE - filter_w,
+            inside: 0,
+            behind: 0,
             padding: 0,
             channels,
             row_count,
         };
-        for (r, (row, step)) in job
-            .rows
-            .iter_mut()
-            .zip(&mut job.steps)
-            .enumerate()
-            .take(filter_h)
-        {
-            *row = p.weights.as_ptr().wrapping_add(r * filter_w * c + first);
-            *step = c;
+        for vector in 0..down * across {
+            let (r, column) = match across {
+                2 => (vector / 2 * SIDE, vector % 2 * SIDE),
+                _ => (vector * SIDE, 0),
+            };
+            job.inside = (filter_w - column).min(SIDE);
+            job.behind = SIDE - job.inside;
+            let places = job.rows.iter_mut().zip(&mut job.steps);
+            for (r, (row, step)) in (r..).zip(places) {
+                (*row, *step) = if r < filter_h {
+                    let at = (r * filter_w + column) * c + first;
+                    (p.weights.as_ptr().wrapping_add(at), c)
+                } else {
+                    (nothing.as_ptr(), 0)
+                };
+            }
+            job.strip = weights.wrapping_add(vector * SIDE * COLUMN_WORDS);
+            // SAFETY: `inside` weights of each row from `column` on are there, and `SIDE` columns fit for each vector.
+            unsafe { ocelli_mve_columns(&job) };
         }
-        // SAFETY: `filter_h` rows of `filter_w` times `c` weights were seen to be there, and `SIDE` columns fit.
-        unsafe { ocelli_mve_columns(&job) };
         job.padding = u32::from_ne_bytes([p.input_zero_point as u8; 4]);
         for top in (0..rows).step_by(rows_at_once) {
             let rows = rows_at_once.min(rows - top);
@@ -160,21 +196,23 @@ pub(crate) fn depthwise(
                     .saturating_sub(in_left)
                     .min(in_columns - job.before);
                 job.behind = in_columns - job.before - job.inside;
-                for row in 0..rows {
-                    let mut r = window.first_row(first_row + top + row);
+                for (row, part) in (0..rows).flat_map(|row| (0..down).map(move |part| (row, part)))
+                {
+                    let top = window.first_row(first_row + top + row);
                     let places = job.rows.iter_mut().zip(&mut job.steps);
-                    for (place, step) in places.take(filter_h) {
-                        (*place, *step) = match input.row(r) {
+                    for (r, (place, step)) in (part * SIDE..).zip(places) {
+                        let at = top.wrapping_add((r * window.dilation_h) as i32);
+                        let row = if r < filter_h { input.row(at) } else { None };
+                        (*place, *step) = match row {
                             Some(row) if row.len() >= p.input.w * c && job.inside > 0 => {
                                 (row.as_ptr().wrapping_add(in_left * c + first), c)
                             }
                             _ => (padding.as_ptr(), 0),
                         };
-                        r = r.wrapping_add(window.dilation_h as i32);
                     }
-                    job.strip = strip.wrapping_add(row * in_columns * COLUMN_WORDS);
+                    job.strip = strip.wrapping_add((row * in_columns + part * room) * COLUMN_WORDS);
                     // SAFETY: the columns `in_left..in_left + inside` lie inside the rows, with `channels` channels from
-                    // `first` on, and the strip has room for `rows` times `in_columns`.
+                    // `first` on, and the strip has room for `rows` times `in_columns`, or `down` times `room`.
                     unsafe { ocelli_mve_columns(&job) };
                 }
                 let windows = Windows {
@@ -198,10 +236,18 @@ pub(crate) fn depthwise(
                     to_next_row: in_columns
                         .wrapping_sub(pixels * stride)
                         .wrapping_mul(COLUMN_BYTES),
+                    vectors: down * across,
+                    to_next_vector,
                 };
                 // SAFETY: each window ends inside the strip, and `rows` rows of `pixels` pixels inside the output: more than
                 // one row only where they are whole.
-                unsafe { ocelli_mve_windows(&windows) };
+                unsafe {
+                    if windows.vectors == 1 {
+                        ocelli_mve_windows(&windows);
+                    } else {
+                        ocelli_mve_many_windows(&windows);
+                    }
+                }
             }
         }
     }

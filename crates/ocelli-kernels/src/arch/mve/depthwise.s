@@ -163,3 +163,91 @@ ocelli_mve_windows:
 90: .word 0, 64, 128, 192
     .size ocelli_mve_windows, . - ocelli_mve_windows
     .popsection
+
+// The same for filters of more than one vector: data and weights are gathered for each.
+    .pushsection .text.ocelli_mve_many_windows, "ax", %progbits
+    .p2align 2
+    .global ocelli_mve_many_windows
+    .type ocelli_mve_many_windows, %function
+    .thumb_func
+ocelli_mve_many_windows:
+    push {r4-r11, lr}
+    vpush {d8-d15}
+    sub sp, sp, #4
+    mov r8, r0
+    movs r10, #0
+    // Four channels from channel r10 of the strip on: addresses of weights in q4 and of codes in q7.
+10: ldrd r0, r1, [r8]
+    add r0, r0, r10, lsl #2
+    add r1, r1, r10, lsl #2
+    adr.w r2, 90f
+    vldrw.u32 q4, [r2]
+    vadd.i32 q4, q4, r1
+    add r2, r8, #48
+    vldrw.u32 q7, [r2]
+    vadd.i32 q7, q7, r0
+    ldrd r1, r2, [r8, #8]
+    add r1, r1, r10, lsl #2
+    add r2, r2, r10, lsl #2
+    vldrw.u32 q5, [r2]
+    ldrd r2, r3, [r8, #16]
+    add r2, r10
+    vldrb.s32 q6, [r2]
+    add r3, r10
+    ldr r7, [r8, #28]
+    ldrd r9, r11, [r8, #32]
+20: ldm r1, {r0, r2, r4, r6}
+    vmov q2, q7
+    vmov q3, q4
+    add r12, r8, #72
+    ldr r5, [r12], #4
+    dls lr, r5
+30: vldrw.u32 q0, [q2]
+    vldrw.u32 q1, [q3]
+    vmladava.s8 r0, q0, q1
+    vldrw.u32 q0, [q2, #4]
+    vldrw.u32 q1, [q3, #4]
+    vmladava.s8 r2, q0, q1
+    vldrw.u32 q0, [q2, #8]
+    vldrw.u32 q1, [q3, #8]
+    vmladava.s8 r4, q0, q1
+    vldrw.u32 q0, [q2, #12]
+    vldrw.u32 q1, [q3, #12]
+    vmladava.s8 r6, q0, q1
+    ldr r5, [r12], #4
+    vadd.i32 q2, q2, r5
+    mov r5, #256
+    vadd.i32 q3, q3, r5
+    le lr, 30b
+    vadd.i32 q7, q7, r9
+    vmov q0[2], q0[0], r0, r4
+    vmov q0[3], q0[1], r2, r6
+    vqrdmulh.s32 q0, q0, q5
+    // Halves away from zero: one less for what is negative, and then halves up.
+    vshr.s32 q1, q0, #31
+    vadd.i32 q0, q0, q1
+    vrshl.s32 q0, q0, q6
+    vadd.i32 q0, q0, r7
+    vqmovnb.s32 q0, q0
+    vqmovnb.s16 q0, q0
+    ldr r5, [r8, #24]
+    vstrb.32 q0, [r3]
+    add r3, r5
+    subs r11, #1
+    bne 20b
+    ldr r1, [r8, #44]
+    adds r10, #4
+    cmp r10, r1
+    bhs 50f
+    subs r1, #4
+    cmp r10, r1
+    it hi
+    movhi r10, r1
+    b 10b
+50: add sp, sp, #4
+    vpop {d8-d15}
+    pop {r4-r11, pc}
+    .p2align 2
+90: .word 0, 64, 128, 192
+    .size ocelli_mve_many_windows, . - ocelli_mve_many_windows
+    .popsection
