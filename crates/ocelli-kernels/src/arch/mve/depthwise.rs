@@ -147,9 +147,32 @@ pub(crate) fn depthwise(
         2 => [right, back, right, 0],
         _ => [below, 0, 0, 0],
     };
+    let mut windows = Windows {
+        strip,
+        weights,
+        bias: p.requant.bias.as_ptr(),
+        multiplier: p.requant.multiplier.as_ptr(),
+        shift: p.requant.shift.as_ptr(),
+        output: output.as_mut_ptr(),
+        output_step: c,
+        zero_point: p.requant.output_zero_point.into(),
+        step: stride * COLUMN_BYTES,
+        pixels: 0,
+        is_relu,
+        channels,
+        columns: [0, 1, 2, 3]
+            .map(|k: usize| k.min(filter_w - 1) * window.dilation_w * COLUMN_BYTES),
+        rows: 0,
+        to_next_row: 0,
+        vectors: down * across,
+        to_next_vector,
+    };
     for first in (0..c).step_by(LANES) {
         // The last channels may be some that were there already.
         let first = first.min(c - channels);
+        windows.bias = p.requant.bias.as_ptr().wrapping_add(first);
+        windows.multiplier = p.requant.multiplier.as_ptr().wrapping_add(first);
+        windows.shift = p.requant.shift.as_ptr().wrapping_add(first);
         let mut job = Columns {
             rows: [nothing.as_ptr(); SIDE],
             steps: [0; SIDE],
@@ -215,30 +238,14 @@ pub(crate) fn depthwise(
                     // `first` on, and the strip has room for `rows` times `in_columns`, or `down` times `room`.
                     unsafe { ocelli_mve_columns(&job) };
                 }
-                let windows = Windows {
-                    strip,
-                    weights,
-                    bias: p.requant.bias.as_ptr().wrapping_add(first),
-                    multiplier: p.requant.multiplier.as_ptr().wrapping_add(first),
-                    shift: p.requant.shift.as_ptr().wrapping_add(first),
-                    output: output
-                        .as_mut_ptr()
-                        .wrapping_add((top * out_w + left) * c + first),
-                    output_step: c,
-                    zero_point: p.requant.output_zero_point.into(),
-                    step: stride * COLUMN_BYTES,
-                    pixels,
-                    is_relu,
-                    channels,
-                    columns: [0, 1, 2, 3]
-                        .map(|k: usize| k.min(filter_w - 1) * window.dilation_w * COLUMN_BYTES),
-                    rows,
-                    to_next_row: in_columns
-                        .wrapping_sub(pixels * stride)
-                        .wrapping_mul(COLUMN_BYTES),
-                    vectors: down * across,
-                    to_next_vector,
-                };
+                windows.output = output
+                    .as_mut_ptr()
+                    .wrapping_add((top * out_w + left) * c + first);
+                windows.pixels = pixels;
+                windows.rows = rows;
+                windows.to_next_row = in_columns
+                    .wrapping_sub(pixels * stride)
+                    .wrapping_mul(COLUMN_BYTES);
                 // SAFETY: each window ends inside the strip, and `rows` rows of `pixels` pixels inside the output: more than
                 // one row only where they are whole.
                 unsafe {
