@@ -12,7 +12,7 @@ use core::arch::global_asm;
 use core::mem::MaybeUninit;
 
 use super::LANES;
-use super::matrix::{clamp, shifts_right};
+use super::matrix::{Rounding, clamp};
 use crate::arch::plain;
 use crate::depthwise::DepthwiseParams;
 use crate::filter::Packing;
@@ -117,15 +117,17 @@ pub(crate) fn depthwise(
         && reach <= room
         && p.weights.len() >= (filter_h * filter_w).saturating_mul(c)
         && c <= p.requant.bias.len().min(p.requant.multiplier.len())
-        && shifts_right(&p.requant, c);
+        && c <= p.requant.shift.len();
     if !fits {
         return plain::depthwise(params, input, first_row, scratch, output);
     }
     let stride = window.stride_w.max(1);
     let columns = |pixels: usize| (pixels - 1) * stride + span;
     let at_once = ((room - reach) / stride + 1).min(out_w);
+    let rounding = Rounding::of(&p.requant);
+    let is_simple = down * across == 1 && rounding != Rounding::Any;
     // Whole rows of narrow maps, as many as fit.
-    let rows_at_once = if at_once < out_w || down * across > 1 {
+    let rows_at_once = if at_once < out_w || !is_simple {
         1
     } else {
         (COLUMNS / columns(at_once).max(1)).max(1)
@@ -138,7 +140,6 @@ pub(crate) fn depthwise(
     let strip = strip.as_mut_ptr().cast::<u32>();
     let weights = weights.as_mut_ptr().cast::<u32>();
     let channels = c.min(LANES);
-    let is_relu = usize::from(p.requant.output_zero_point <= p.requant.clamp.min);
     let row_count = filter_h.clamp(3, SIDE);
     let right = SIDE * window.dilation_w * COLUMN_BYTES;
     let below = room * COLUMN_BYTES;
@@ -158,7 +159,7 @@ pub(crate) fn depthwise(
         zero_point: p.requant.output_zero_point.into(),
         step: stride * COLUMN_BYTES,
         pixels: 0,
-        is_relu,
+        is_relu: usize::from(rounding == Rounding::Relu),
         channels,
         columns: [0, 1, 2, 3]
             .map(|k: usize| k.min(filter_w - 1) * window.dilation_w * COLUMN_BYTES),
@@ -249,7 +250,7 @@ pub(crate) fn depthwise(
                 // SAFETY: each window ends inside the strip, and `rows` rows of `pixels` pixels inside the output: more than
                 // one row only where they are whole.
                 unsafe {
-                    if windows.vectors == 1 {
+                    if is_simple {
                         ocelli_mve_windows(&windows);
                     } else {
                         ocelli_mve_many_windows(&windows);

@@ -164,7 +164,7 @@ ocelli_mve_windows:
     .size ocelli_mve_windows, . - ocelli_mve_windows
     .popsection
 
-// The same for filters of more than one vector: data and weights are gathered for each.
+// The same for one row of windows, filters of more than one vector and any shift: codes and weights are gathered for each.
     .pushsection .text.ocelli_mve_many_windows, "ax", %progbits
     .p2align 2
     .global ocelli_mve_many_windows
@@ -222,11 +222,16 @@ ocelli_mve_many_windows:
     vadd.i32 q7, q7, r9
     vmov q0[2], q0[0], r0, r4
     vmov q0[3], q0[1], r2, r6
+    vmov.i32 q1, #0
+    vmax.s32 q2, q6, q1
+    vmin.s32 q3, q6, q1
+    vshl.s32 q0, q0, q2
     vqrdmulh.s32 q0, q0, q5
-    // Halves away from zero: one less for what is negative, and then halves up.
-    vshr.s32 q1, q0, #31
+    // Halves away from zero: one less for what is negative, and then halves up. Nothing is rounded where nothing is shifted.
+    vand q1, q0, q3
+    vshr.s32 q1, q1, #31
     vadd.i32 q0, q0, q1
-    vrshl.s32 q0, q0, q6
+    vrshl.s32 q0, q0, q3
     vadd.i32 q0, q0, r7
     vqmovnb.s32 q0, q0
     vqmovnb.s16 q0, q0

@@ -44,8 +44,8 @@ struct Job {
     first_bytes: usize,
     rounds: usize,
     full: usize,
-    /// Whether numbers below the zero point need not be right.
-    is_relu: usize,
+    /// How sums become codes.
+    rounding: Rounding,
 }
 
 unsafe extern "C" {
@@ -68,7 +68,7 @@ pub(crate) fn multiply_block(
         && pixels.saturating_mul(channels) <= output.len()
         && codes.saturating_mul(channels) <= filters.weights.len()
         && channels <= requant.multiplier.len()
-        && shifts_right(requant, channels);
+        && channels <= requant.shift.len();
     if !fits {
         return multiply_slowly(block, pixels, filters, requant, output);
     }
@@ -93,7 +93,7 @@ pub(crate) fn multiply_block(
         first_bytes: (full - rounds * STEPS) * STEP_BYTES,
         rounds,
         full,
-        is_relu: usize::from(requant.output_zero_point <= requant.clamp.min),
+        rounding: Rounding::of(requant),
     };
     // SAFETY: the lengths of all slices were compared with what the job says, and loads of lanes that are on stay inside.
     unsafe { ocelli_mve_matrix(&job) };
@@ -103,7 +103,7 @@ pub(crate) fn multiply_block(
     );
 }
 
-/// For what the loops have no place: fewer than four filters, factors of one half and more, pairs of weights.
+/// For what the loops have no place: fewer than four filters, pairs of weights.
 #[cold]
 #[inline(never)]
 fn multiply_slowly(
@@ -116,10 +116,29 @@ fn multiply_slowly(
     plain::multiply_block(block, pixels, filters, requant, output);
 }
 
-/// Whether all channels have a factor below one half, as the loops want it.
-pub(super) fn shifts_right(requant: &ChannelRequant<'_>, channels: usize) -> bool {
-    let shifts = requant.shift.get(..channels).unwrap_or(&[0]);
-    shifts.iter().fold(i8::MIN, |max, &shift| max.max(shift)) < 0
+/// How sums become codes; the numbers are known in the assembly.
+#[repr(usize)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// All channels are shifted to the right.
+    Right = 0,
+    /// The same, and numbers below the zero point need not be right, since the activation cuts them off.
+    Relu = 1,
+    /// Channels may be shifted to the left, or not at all.
+    Any = 2,
+}
+
+impl Rounding {
+    pub(super) fn of(requant: &ChannelRequant<'_>) -> Self {
+        let shifts = requant.shift.iter();
+        if shifts.fold(i8::MIN, |max, &shift| max.max(shift)) >= 0 {
+            Rounding::Any
+        } else if requant.output_zero_point <= requant.clamp.min {
+            Rounding::Relu
+        } else {
+            Rounding::Right
+        }
+    }
 }
 
 /// What a fused activation leaves of codes that the loops made.

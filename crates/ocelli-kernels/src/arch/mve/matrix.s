@@ -42,6 +42,9 @@ ocelli_mve_matrix:
     ldr r2, [r0, #64]
     cbz r2, 1f
     adr.w r5, 60f
+    cmp r2, #2
+    bne 1f
+    adr.w r5, 55f
 1:  adds r5, #1
     adr.w r3, 45f
     adds r3, #1
@@ -77,6 +80,9 @@ ocelli_mve_matrix:
     vldrw.u32 q4, [r0]
     add r1, r1, r8
     vldrb.s32 q5, [r1]
+    vmov.i32 q0, #0
+    vmax.s32 q7, q5, q0
+    vmin.s32 q5, q5, q0
     ldr r0, [r12, #20]
     add r0, r0, r8
     str r0, [sp, #72]
@@ -155,6 +161,23 @@ ocelli_mve_matrix:
     vshr.s32 q3, q1, #31
     vadd.i32 q1, q1, q3
     b 65f
+    // The same where channels are shifted to the left, in q7, or not at all: then nothing is rounded.
+    .p2align 2
+55: vmov q0[2], q0[0], r0, r4
+    vmov q0[3], q0[1], r2, r6
+    vshl.s32 q0, q0, q7
+    vqrdmulh.s32 q0, q0, q4
+    vmov q1[2], q1[0], r8, r12
+    vmov q1[3], q1[1], r10, lr
+    vshl.s32 q1, q1, q7
+    vqrdmulh.s32 q1, q1, q4
+    vand q2, q0, q5
+    vshr.s32 q2, q2, #31
+    vadd.i32 q0, q0, q2
+    vand q3, q1, q5
+    vshr.s32 q3, q3, #31
+    vadd.i32 q1, q1, q3
+    b 65f
     // The same where nothing below the zero point comes out.
     .p2align 2
 60: vmov q0[2], q0[0], r0, r4
@@ -197,12 +220,12 @@ ocelli_mve_matrix:
     vldrbt.u8 q1, [r1], #16
     vldrbt.u8 q2, [r3], #16
     vldrbt.u8 q3, [r5], #16
-    vpst
-    vldrbt.u8 q7, [r7], #16
     vmladava.s8 r0, q0, q1
+    vpst
+    vldrbt.u8 q1, [r7], #16
     vmladava.s8 r2, q0, q2
     vmladava.s8 r4, q0, q3
-    vmladava.s8 r6, q0, q7
+    vmladava.s8 r6, q0, q1
 75: ldr r12, [r10, #60]
     wls lr, r12, 80f
 77: vldrb.u8 q0, [r9], #16
@@ -217,8 +240,10 @@ ocelli_mve_matrix:
     le lr, 77b
 80: vmov q0[2], q0[0], r0, r4
     vmov q0[3], q0[1], r2, r6
+    vshl.s32 q0, q0, q7
     vqrdmulh.s32 q0, q0, q4
-    vshr.s32 q2, q0, #31
+    vand q2, q0, q5
+    vshr.s32 q2, q2, #31
     vadd.i32 q0, q0, q2
     vrshl.s32 q0, q0, q5
     ldr r0, [sp, #72]
