@@ -56,7 +56,7 @@ fn depthwise(h: usize, w: usize, in_c: usize, sides: &[usize], random: &mut Rand
             expected.push(channels.code(out, sum));
         }
     }
-    for packing in [Packing::Canonical, Packing::Paired] {
+    for &packing in channels.packings() {
         let mut packed = vec![0; packing.depthwise_len(filter_h, filter_w, out_c)];
         for (at, &weight) in weights.iter().enumerate() {
             let place @ (row, _) = (at / out_c / filter_w, at / out_c % filter_w);

@@ -37,8 +37,6 @@ pub fn sweep() -> usize {
     cases
 }
 
-const PACKINGS: [Packing; 2] = [Packing::Canonical, Packing::Paired];
-
 fn packed(packing: Packing, taps: Taps, weights: &[i8]) -> Vec<i8> {
     let channels = weights.len() / taps.count();
     let mut packed = vec![0; packing.filters_len(taps, channels)];
@@ -67,7 +65,7 @@ fn pointwise(w: usize, in_c: usize, out_c: usize, random: &mut Random) {
             .collect()
     };
     let expected: Vec<i8> = input.chunks_exact(in_c).flat_map(pixel).collect();
-    for packing in PACKINGS {
+    for &packing in channels.packings() {
         let params = PointwiseParams {
             input: Shape::new(1, w, in_c),
             output: Shape::new(1, w, out_c),
@@ -94,7 +92,7 @@ fn dense(inputs: usize, outputs: usize, random: &mut Random) {
     let expected: Vec<i8> = rows
         .map(|(out, row)| channels.code(out, dot(&input, row)))
         .collect();
-    for packing in PACKINGS {
+    for &packing in channels.packings() {
         let params = DenseParams {
             inputs,
             outputs,
@@ -185,7 +183,7 @@ fn convolution(random: &mut Random) {
             expected.push(channels.code(out, sum));
         }
     }
-    for packing in PACKINGS {
+    for &packing in channels.packings() {
         let params = Conv2dParams {
             input: Shape::new(h, w, in_c),
             output: Shape::new(out_h, out_w, out_c),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use ocelli::kernels::{ChannelRequant, Clamp};
+use ocelli::kernels::{ChannelRequant, Clamp, PAIRED_SHIFTS, Packing};
 
 use crate::random::Random;
 
@@ -17,7 +17,8 @@ pub struct Channels {
 }
 
 impl Channels {
-    /// For sums of `terms` products; most outputs lie inside the range of codes. Shifts are such as every packing allows.
+    /// For sums of `terms` products; most outputs lie inside the range of codes. A quarter of them have channels that are
+    /// shifted to the left or not at all.
     pub fn random(count: usize, terms: usize, random: &mut Random) -> Self {
         // A sum of n random products is some 9,000 * sqrt(n); this brings it to about 100.
         let natural = -7 - (32 - (terms as u32).leading_zeros() as i32) / 2;
@@ -35,7 +36,7 @@ impl Channels {
                 max: random.number(20, 127) as i8,
             },
         };
-        Channels {
+        let mut channels = Channels {
             bias: (0..count).map(|_| random.number(-bound, bound)).collect(),
             multiplier: (0..count)
                 .map(|_| match random.number(0, 15) {
@@ -52,6 +53,23 @@ impl Channels {
                 .collect(),
             zero_point,
             clamp,
+        };
+        if random.number(0, 3) == 0 {
+            let factors = channels.multiplier.iter_mut().zip(&mut channels.shift);
+            for (multiplier, shift) in factors.step_by(random.size(1, 3)) {
+                (*multiplier, *shift) =
+                    (random.number(1 << 19, 1 << 23), random.number(0, 2) as i8);
+            }
+        }
+        channels
+    }
+
+    /// The packings that allow the shifts.
+    pub fn packings(&self) -> &'static [Packing] {
+        if self.shift.iter().all(|shift| PAIRED_SHIFTS.contains(shift)) {
+            &[Packing::Canonical, Packing::Paired]
+        } else {
+            &[Packing::Canonical]
         }
     }
 
@@ -70,9 +88,10 @@ impl Channels {
     pub fn code(&self, channel: usize, sum: i32) -> i8 {
         let acc = i64::from(sum + self.bias[channel]);
         // High half of twice the product, halves up; then divided, halves away from zero.
-        let high = (acc * i64::from(self.multiplier[channel]) + (1 << 30)) >> 31;
-        let e = -i64::from(self.shift[channel]);
-        let half = 1 << (e - 1);
+        let shift = i64::from(self.shift[channel]);
+        let (left, e) = (shift.max(0), (-shift).max(0));
+        let high = ((acc << left) * i64::from(self.multiplier[channel]) + (1 << 30)) >> 31;
+        let half = (1 << e) >> 1;
         let value = if high >= 0 {
             (high + half) >> e
         } else {
