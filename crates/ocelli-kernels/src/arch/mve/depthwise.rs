@@ -123,7 +123,8 @@ pub(crate) fn depthwise(
     }
     let stride = window.stride_w.max(1);
     let columns = |pixels: usize| (pixels - 1) * stride + span;
-    let at_once = ((room - reach) / stride + 1).min(out_w);
+    // Not zero: nothing below may panic, not even where the compiler cannot see why it does not.
+    let at_once = ((room - reach) / stride + 1).min(out_w).max(1);
     let rounding = Rounding::of(&p.requant);
     let is_simple = down * across == 1 && rounding != Rounding::Any;
     // Whole rows of narrow maps, as many as fit.
