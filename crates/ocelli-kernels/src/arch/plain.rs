@@ -117,7 +117,10 @@ fn pixel(codes: &[i8], weights: &[i8], requant: &ChannelRequant<'_>, output: &mu
 use super::v6m::dots;
 
 /// Products of `codes` with four runs of weights.
-#[cfg(all(target_arch = "arm", not(ocelli_arch = "v6m")))]
+#[cfg(all(
+    target_arch = "arm",
+    not(any(ocelli_arch = "v6m", ocelli_arch = "mve"))
+))]
 fn dots(codes: &[i8], [a, b, c, d]: [&[i8]; 4]) -> [i32; 4] {
     let weights = a.iter().zip(b).zip(c.iter().zip(d));
     let pairs = codes.iter().zip(weights);
@@ -128,9 +131,9 @@ fn dots(codes: &[i8], [a, b, c, d]: [&[i8]; 4]) -> [i32; 4] {
 }
 
 /// Products of `codes` with four runs of weights: one after another, each in wide registers.
-#[cfg(not(target_arch = "arm"))]
+#[cfg(any(not(target_arch = "arm"), ocelli_arch = "mve"))]
 fn dots(codes: &[i8], filters: [&[i8]; 4]) -> [i32; 4] {
-    filters.map(|weights| dot(0, codes, weights))
+    filters.map(|weights| super::dot(0, codes, weights))
 }
 
 /// One pixel times filters in pairs of channels.
