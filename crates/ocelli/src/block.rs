@@ -14,7 +14,7 @@ use ocelli_kernels::{
 };
 
 use crate::error::InputError;
-use crate::rings::spans;
+use crate::rings::{copy, spans};
 
 /// The most rows of a tensor, and pixels in a row.
 const MAX_SIDE: usize = u16::MAX as usize;
@@ -441,12 +441,6 @@ impl<'a, 'm> SeparableConv<'a, 'm> {
 /// The place of a tensor of which one row is held.
 fn only(row: &Tensor) -> Range<usize> {
     row.offset..row.offset.saturating_add(row.held_bytes())
-}
-
-fn copy(row: &[i8], place: &mut [i8]) {
-    for (place, &code) in place.iter_mut().zip(row) {
-        *place = code;
-    }
 }
 
 /// That the layers follow each other.

@@ -23,6 +23,7 @@
 mod apart;
 pub mod block;
 pub mod camera;
+mod check;
 mod digest;
 mod error;
 mod families;

@@ -6,6 +6,15 @@ use ocelli_image::{Body, ChannelsRef, Storage, Tensor};
 
 use crate::families::window;
 
+/// Copies a row into its place, which is as long.
+pub(crate) fn copy(row: &[i8], place: &mut [i8]) {
+    // Slices of one length, as the compiler can see: it calls `memcpy` then, and has nothing to panic about.
+    let codes = place.len().min(row.len());
+    if let (Some(place), Some(row)) = (place.get_mut(..codes), row.get(..codes)) {
+        place.copy_from_slice(row);
+    }
+}
+
 /// The rows of its input that an op reads to make output rows `rows`.
 ///
 /// Of a global pooling, `rows` are rows of the input itself. Planner and executor both rely on this.

@@ -3,16 +3,17 @@
 use core::ops::Range;
 
 use ocelli_image::{Image, Op, OpKind, Tensor};
-use ocelli_kernels::{GlobalAveragePool, Rows};
+use ocelli_kernels::Rows;
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::apart::steps_lie_apart;
+use crate::check::check_op;
 use crate::error::{InputError, LoadError};
-use crate::families::{KernelTable, OpContext, OpIo, shape};
+use crate::families::{KernelTable, OpContext, OpIo};
 use crate::memory::Memory;
 use crate::observer::Observer;
-use crate::rings::{input_rows, rows_at_once, spans, step_rows};
+use crate::rings::{copy, input_rows, spans, step_rows};
 
 /// What [`Session::step`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Session<'a> {
     memory: Memory<'a>,
     state: &'a mut [OpState],
     rows_fed: usize,
+    /// Whether nothing can run before the next input row is there.
+    is_waiting: bool,
     segment: usize,
     /// The ops of the current segment.
     ops: Range<usize>,
@@ -151,6 +154,7 @@ impl<'a> Session<'a> {
             memory,
             state,
             rows_fed: 0,
+            is_waiting: false,
             segment: 0,
             ops: 0..0,
             cursor: 0,
@@ -170,6 +174,7 @@ impl<'a> Session<'a> {
             .iter_mut()
             .for_each(|state| state.done = U16::ZERO);
         self.rows_fed = 0;
+        self.is_waiting = false;
         self.enter_segment(0);
     }
 
@@ -275,11 +280,7 @@ impl<'a> Session<'a> {
     ) -> Result<Progress, InputError> {
         let image = self.image;
         match row.into() {
-            InputRow::Codes(row) => self.push(row.len(), observer, |place| {
-                for (place, &code) in place.iter_mut().zip(row) {
-                    *place = code;
-                }
-            }),
+            InputRow::Codes(row) => self.push(row.len(), observer, |place| copy(row, place)),
             InputRow::Pixels(row) => {
                 let preprocess = image.preprocess().ok_or(InputError::NoPreprocess)?;
                 self.push(row.len(), observer, |place| {
@@ -376,7 +377,11 @@ impl<'a> Session<'a> {
         if self.rows_fed >= input.h {
             return Err(InputError::NotNeeded);
         }
-        match self.advance(observer) {
+        let before = match self.is_waiting {
+            true => Progress::NeedsRow(self.rows_fed),
+            false => self.advance(observer),
+        };
+        match before {
             Progress::NeedsRow(row) => {
                 let [place, _] = spans(&input, &(row..row + 1));
                 write(self.memory.get_mut(place));
@@ -385,7 +390,9 @@ impl<'a> Session<'a> {
             Progress::Done => {}
         }
         self.rows_fed += 1;
-        Ok(self.advance(observer))
+        let after = self.advance(observer);
+        self.is_waiting = after != Progress::Done;
+        Ok(after)
     }
 
     fn tensor(&self, at: usize) -> &[i8] {
@@ -522,7 +529,7 @@ impl<'a> Session<'a> {
     }
 }
 
-fn context<'a>(image: &Image<'a>, record: &Op<'a>, at: usize) -> OpContext<'a> {
+pub(crate) fn context<'a>(image: &Image<'a>, record: &Op<'a>, at: usize) -> OpContext<'a> {
     OpContext {
         body: record.body,
         weight_packing: record.weight_packing,
@@ -567,35 +574,4 @@ fn raise_total(state: &mut [OpState], at: usize, total: usize) {
     if let Some(state) = state.get_mut(at) {
         state.total = U16::new(state.total.get().max(total as u16));
     }
-}
-
-/// Everything that `run` relies on for one op.
-fn check_op(image: &Image<'_>, at: usize, kernels: &KernelTable) -> Result<(), LoadError> {
-    let Some(record) = image.op(at) else {
-        return Ok(());
-    };
-    let op = context(image, &record, at);
-    let kind = op.body.kind();
-    let family = kernels.get(kind).ok_or(LoadError::Kernel { at, kind })?;
-    (family.check)(&op).map_err(|error| LoadError::Op { at, error })?;
-    let rows = record.rows_per_step.min(op.output.h);
-    for input in &op.inputs {
-        let needed = rows_at_once(&op.body, input, rows);
-        if input.rows_held < needed {
-            return Err(LoadError::Ring {
-                at,
-                needed,
-                got: input.rows_held,
-            });
-        }
-    }
-    let (_, got) = record.scratch;
-    let needed = match kind {
-        OpKind::GlobalAveragePool => GlobalAveragePool::sums_bytes(shape(&op.inputs[0])),
-        _ => 0,
-    };
-    if got < needed {
-        return Err(LoadError::Scratch { at, needed, got });
-    }
-    Ok(())
 }
