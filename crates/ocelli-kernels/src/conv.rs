@@ -1,5 +1,7 @@
 //! Standard convolution.
 
+use core::ops::Range;
+
 use crate::arch;
 use crate::error::{Operand, ShapeError, expect};
 use crate::filter::{BLOCK_PIXELS, Filters, Packing, Taps, block_pixels, next_block, words};
@@ -27,6 +29,13 @@ pub struct Conv2dParams<'a> {
     pub packing: Packing,
     /// Bias (with the input zero point folded in), factors and activation.
     pub requant: ChannelRequant<'a>,
+}
+
+/// Scratch memory for a few pixels, of which `at` are in it.
+struct Block<'a> {
+    codes: &'a mut [i8],
+    pixels: usize,
+    at: usize,
 }
 
 /// A convolution with any filter, stride, dilation and padding.
@@ -95,6 +104,7 @@ impl<'a> Conv2d<'a> {
             return;
         }
         // Pixels of adjoining rows lie next to each other too: a block may begin in one row and end in the next.
+        let inside = self.columns_inside();
         let (mut row, mut column) = (first_row, 0);
         let mut left = output.len().checked_div(out_c).unwrap_or(0);
         let mut output = output;
@@ -103,11 +113,15 @@ impl<'a> Conv2d<'a> {
             let Some((made, rest)) = output.split_at_mut_checked(pixels * out_c) else {
                 return;
             };
-            let mut at = 0;
-            while at < pixels {
-                let count = (pixels - at).min(p.output.w - column);
-                self.gather(input, &filters, row, column, scratch, pixels, at, count);
-                at += count;
+            let mut block = Block {
+                codes: scratch,
+                pixels,
+                at: 0,
+            };
+            while block.at < pixels {
+                let count = (pixels - block.at).min(p.output.w - column);
+                self.gather(input, &filters, row, column..column + count, &inside, &mut block);
+                block.at += count;
                 column += count;
                 if column >= p.output.w {
                     (row, column) = (row + 1, 0);
@@ -118,73 +132,95 @@ impl<'a> Conv2d<'a> {
         }
     }
 
-    /// Brings what `count` windows of one output row, from column `column` on, see of the input into a block.
-    #[allow(clippy::too_many_arguments)]
+    /// Output columns whose windows lie inside the input's rows.
+    fn columns_inside(&self) -> Range<usize> {
+        let Conv2dParams { input, window, .. } = &self.0;
+        let at = |column: usize| column.div_ceil(window.stride_w.max(1));
+        let left = window.padding.left;
+        // The first window that reaches over the right end begins here.
+        let over = (input.w + left + 1).saturating_sub(window.span_w());
+        at(left)..at(over)
+    }
+
+    /// Brings what the windows of some columns of one output row see of the input into a block.
+    #[inline]
     fn gather(
         &self,
         input: &Rows<'_>,
         filters: &Filters<'_>,
         row: usize,
-        column: usize,
-        block: &mut [i8],
-        pixels: usize,
-        at: usize,
-        count: usize,
+        columns: Range<usize>,
+        inside: &Range<usize>,
+        block: &mut Block<'_>,
     ) {
         let p = &self.0;
-        let (taps, packing, in_c) = (filters.taps, p.packing, p.input.c);
-        let runs_a_row = self.runs_a_row();
+        let (taps, in_c) = (filters.taps, p.input.c);
         let step = p.window.stride_w * in_c;
+        let begin = inside.start.clamp(columns.start, columns.end);
+        let end = inside.end.clamp(begin, columns.end);
+        let runs_a_row = self.runs_a_row();
         let mut run = 0;
         let mut r = p.window.first_row(row);
         for _ in 0..p.window.filter_h {
             let codes = input.row(r).unwrap_or(&[]);
-            let left = (column * p.window.stride_w) as i32 - p.window.padding.left as i32;
-            for k in 0..runs_a_row {
-                // The first code of the run under the first of the windows; outside of the row there is padding.
-                let first = (left + (k * p.window.dilation_w) as i32) * in_c as i32;
-                let of = |i: usize| first + (step * i) as i32;
-                let (mut inside, mut end) = (0, count);
-                while inside < end && of(inside) < 0 {
-                    inside += 1;
-                }
-                while inside < end && of(end - 1) as usize + taps.run > codes.len() {
-                    end -= 1;
-                }
-                for i in (0..inside).chain(end..count) {
-                    let before = (of(i).saturating_neg().max(0) as usize).min(taps.run);
-                    let codes = codes.get(of(i).max(0) as usize..).unwrap_or(&[]);
-                    let codes = codes.get(..taps.run - before).unwrap_or(codes);
-                    arch::fill_block_edge(
-                        block,
-                        taps,
-                        packing,
-                        pixels,
-                        at + i,
-                        run,
-                        before,
-                        codes,
-                        p.input_zero_point,
-                    );
-                }
-                if inside < end {
-                    let codes = codes.get(of(inside) as usize..).unwrap_or(&[]);
+            let (begin, end) = if codes.is_empty() { (columns.end, columns.end) } else { (begin, end) };
+            // The first code of a run under a column's window; left of the row it is negative.
+            let mut left = -((p.window.padding.left * in_c) as i32);
+            for _ in 0..runs_a_row {
+                if begin < end {
+                    let first = left + (step * begin) as i32;
                     arch::fill_block(
-                        block,
+                        block.codes,
                         taps,
-                        packing,
-                        pixels,
-                        at + inside,
+                        p.packing,
+                        block.pixels,
+                        block.at + begin - columns.start,
                         run,
-                        codes,
+                        codes.get(first as usize..).unwrap_or(&[]),
                         step,
-                        end - inside,
+                        end - begin,
                     );
                 }
+                if begin - columns.start + columns.end - end > 0 {
+                    for column in (columns.start..begin).chain(end..columns.end) {
+                        let first = left + (step * column) as i32;
+                        let at = block.at + column - columns.start;
+                        self.edge(filters, codes, first, run, block, at);
+                    }
+                }
+                left += (p.window.dilation_w * in_c) as i32;
                 run += 1;
             }
             r = r.wrapping_add(p.window.dilation_h as i32);
         }
+    }
+
+    /// Brings a run of one pixel into a block that begins at code `first` of a row and may reach over the row's ends.
+    #[inline(never)]
+    fn edge(
+        &self,
+        filters: &Filters<'_>,
+        row: &[i8],
+        first: i32,
+        run: usize,
+        block: &mut Block<'_>,
+        pixel: usize,
+    ) {
+        let p = &self.0;
+        let len = filters.taps.run;
+        let before = (first.saturating_neg().max(0) as usize).min(len);
+        let codes = row.get(first.max(0) as usize..).unwrap_or(&[]);
+        arch::fill_block_edge(
+            block.codes,
+            filters.taps,
+            p.packing,
+            block.pixels,
+            pixel,
+            run,
+            before,
+            codes.get(..len - before).unwrap_or(codes),
+            p.input_zero_point,
+        );
     }
 
     /// Runs of codes that a filter row has.

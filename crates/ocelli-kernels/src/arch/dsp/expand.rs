@@ -19,6 +19,8 @@ pub(crate) const fn block_bytes(taps: Taps, packing: Packing, pixels: usize) -> 
 unsafe extern "C" {
     /// Four pixels of `run >= 1` codes, `step` apart, into a block of four.
     fn ocelli_dsp_expand_4(block: *mut i8, codes: *const i8, step: usize, run: usize);
+    /// One pixel of `run` codes into a block whose words are `pixel_bytes` apart.
+    fn ocelli_dsp_expand_1(block: *mut i8, codes: *const i8, pixel_bytes: usize, run: usize);
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -38,9 +40,7 @@ pub(crate) fn fill_block(
         return plain::fill_block(block, taps, packing, pixels, first, run, codes, step, count);
     }
     let words = Taps::one(taps.run).words();
-    let block = block
-        .get_mut(words * run * pixels * 4..)
-        .unwrap_or_default();
+    let block = block.get_mut(words * run * pixels * 4..).unwrap_or_default();
     // The loop's `stm` takes multiples of 4 only.
     if count == 4
         && pixels == 4
@@ -54,8 +54,7 @@ pub(crate) fn fill_block(
     }
     for pixel in 0..count {
         let codes = codes.get(pixel * step..).unwrap_or(&[]);
-        let codes = codes.get(..taps.run).unwrap_or(codes);
-        expand(block, pixels, first + pixel, codes);
+        expand_1(block, pixels, first + pixel, codes.get(..taps.run).unwrap_or(codes));
     }
 }
 
@@ -76,53 +75,40 @@ pub(crate) fn fill_block_edge(
             block, taps, packing, pixels, pixel, run, before, codes, zero_point,
         );
     }
-    let words = Taps::one(taps.run).words();
-    let block = block
-        .get_mut(words * run * pixels * 4..)
-        .unwrap_or_default();
-    let words = block.chunks_exact_mut(4).skip(pixel).step_by(pixels.max(1));
-    let padding = pair(zero_point, zero_point);
-    for word in words.take(Taps::one(taps.run).words()) {
-        word.copy_from_slice(&padding);
+    let taps = Taps::one(taps.run);
+    let words = taps.words();
+    let block = block.get_mut(words * run * pixels * 4..).unwrap_or_default();
+    let block = block.get_mut(..words * pixels * 4).unwrap_or_default();
+    let [low, high] = (i16::from(zero_point) * 2).to_le_bytes().map(|byte| byte as i8);
+    for word in block.chunks_exact_mut(4).skip(pixel).step_by(pixels.max(1)) {
+        word.copy_from_slice(&[low, high, low, high]);
     }
-    for (&code, at) in codes.iter().zip(before..taps.run) {
-        let (word, is_second) = Taps::one(taps.run).place(0, at);
+    let end = before + codes.len();
+    if before % 4 == 0 && (end % 4 == 0 || end == taps.run) {
+        // Four codes are two words wherever they lie.
+        let block = block.get_mut(before / 2 * pixels * 4..).unwrap_or_default();
+        expand_1(block, pixels, pixel, codes);
+        return;
+    }
+    for (&code, at) in codes.iter().zip(before..) {
+        let (word, is_second) = taps.place(0, at);
         let place = (word * pixels + pixel) * 4 + 2 * usize::from(is_second);
         if let Some([low, high]) = block.get_mut(place..place + 2) {
-            [*low, *high] = doubled(code);
+            [*low, *high] = (i16::from(code) * 2).to_le_bytes().map(|byte| byte as i8);
         }
     }
-}
-
-/// A code, doubled, as a 16-bit number.
-fn doubled(code: i8) -> [i8; 2] {
-    (i16::from(code) * 2).to_le_bytes().map(|byte| byte as i8)
-}
-
-fn pair(first: i8, second: i8) -> [i8; 4] {
-    let ([a, b], [c, d]) = (doubled(first), doubled(second));
-    [a, b, c, d]
 }
 
 /// One pixel's run into a block of `pixels`.
-fn expand(block: &mut [i8], pixels: usize, pixel: usize, codes: &[i8]) {
-    let mut words = block.chunks_exact_mut(4).skip(pixel).step_by(pixels.max(1));
-    let fours = codes.chunks_exact(4);
-    let rest = fours.remainder();
-    for four in fours {
-        if let (&[a, b, c, d], Some(even), Some(odd)) = (four, words.next(), words.next()) {
-            even.copy_from_slice(&pair(a, c));
-            odd.copy_from_slice(&pair(b, d));
-        }
+fn expand_1(block: &mut [i8], pixels: usize, pixel: usize, codes: &[i8]) {
+    let words = Taps::one(codes.len()).words();
+    if words == 0 || pixel >= pixels || block.len() < words * pixels * 4 {
+        return;
     }
-    let (first, second) = match *rest {
-        [a] => (pair(a, 0), None),
-        [a, b] => (pair(a, b), None),
-        [a, b, c] => (pair(a, c), Some(pair(b, 0))),
-        _ => return,
-    };
-    for (word, pair) in words.zip([Some(first), second].into_iter().flatten()) {
-        word.copy_from_slice(&pair);
+    // SAFETY: it writes `words` words, `pixels` words apart, and reads all of `codes`.
+    unsafe {
+        let block = block.as_mut_ptr().add(pixel * 4);
+        ocelli_dsp_expand_1(block, codes.as_ptr(), pixels * 4, codes.len());
     }
 }
 
@@ -243,6 +229,61 @@ ocelli_dsp_expand_4:
     stm r0!, {r4-r7}
 5:  pop {r4-r11, pc}
     .size ocelli_dsp_expand_4, . - ocelli_dsp_expand_4
+    .popsection
+
+    .pushsection .text.ocelli_dsp_expand_1, "ax", %progbits
+    .balign 4
+    .global ocelli_dsp_expand_1
+    .type ocelli_dsp_expand_1, %function
+    .thumb_func
+ocelli_dsp_expand_1:
+    push {r4-r8, lr}
+    add r8, r2, r2, lsl #1
+    lsrs lr, r3, #3
+    beq 2f
+1:  ldr r5, [r1, #4]
+    ldr r4, [r1], #8
+    sxtb16 r6, r4
+    sxtb16 r7, r4, ror #8
+    sxtab16 r6, r6, r4
+    sxtab16 r7, r7, r4, ror #8
+    sxtb16 r12, r5
+    sxtb16 r4, r5, ror #8
+    sxtab16 r12, r12, r5
+    sxtab16 r4, r4, r5, ror #8
+    str r7, [r0, r2]
+    str r12, [r0, r2, lsl #1]
+    str r4, [r0, r8]
+    str r6, [r0]
+    add r0, r0, r2, lsl #2
+    subs lr, lr, #1
+    bne 1b
+2:  tst r3, #4
+    beq 3f
+    ldr r4, [r1], #4
+    sxtb16 r6, r4
+    sxtb16 r7, r4, ror #8
+    sxtab16 r6, r6, r4
+    sxtab16 r7, r7, r4, ror #8
+    str r6, [r0]
+    str r7, [r0, r2]
+    add r0, r0, r2, lsl #1
+3:  ands r3, r3, #3
+    beq 6f
+    ldrsb r4, [r1]
+    cmp r3, #2
+    blo 5f
+    ldrsb r5, [r1, #1]
+    beq 4f
+    ldrsb r6, [r1, #2]
+    sadd16 r7, r5, r5
+    str r7, [r0, r2]
+    mov r5, r6
+4:  pkhbt r4, r4, r5, lsl #16
+5:  sadd16 r4, r4, r4
+    str r4, [r0]
+6:  pop {r4-r8, pc}
+    .size ocelli_dsp_expand_1, . - ocelli_dsp_expand_1
     .popsection
 "#,
     options(raw)
