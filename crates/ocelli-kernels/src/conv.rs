@@ -106,6 +106,7 @@ impl<'a> Conv2d<'a> {
         // Pixels of adjoining rows lie next to each other too: a block may begin in one row and end in the next.
         let inside = self.columns_inside();
         let (mut row, mut column) = (first_row, 0);
+        let mut rows = self.rows_under(input, row);
         let mut left = output.len().checked_div(out_c).unwrap_or(0);
         let mut output = output;
         while left > 0 {
@@ -118,18 +119,70 @@ impl<'a> Conv2d<'a> {
                 pixels,
                 at: 0,
             };
-            while block.at < pixels {
-                let count = (pixels - block.at).min(p.output.w - column);
-                self.gather(input, &filters, row, column..column + count, &inside, &mut block);
-                block.at += count;
-                column += count;
-                if column >= p.output.w {
-                    (row, column) = (row + 1, 0);
+            if rows.is_some() && inside.start <= column && column + pixels <= inside.end {
+                self.gather_inside(rows.unwrap_or(&[]), &filters, column, &mut block);
+                column += pixels;
+            } else {
+                while block.at < pixels {
+                    if column >= p.output.w {
+                        (row, column) = (row + 1, 0);
+                    }
+                    let count = (pixels - block.at).min(p.output.w - column);
+                    self.gather(
+                        input,
+                        &filters,
+                        row,
+                        column..column + count,
+                        &inside,
+                        &mut block,
+                    );
+                    block.at += count;
+                    column += count;
                 }
+                rows = self.rows_under(input, row);
+            }
+            if column >= p.output.w {
+                (row, column) = (row + 1, 0);
+                rows = self.rows_under(input, row);
             }
             arch::multiply_block(scratch, pixels, &filters, &p.requant, made);
             (output, left) = (rest, left - pixels);
         }
+    }
+
+    /// The input rows under an output row's windows, where the filter's runs lie in them a row apart.
+    fn rows_under<'i>(&self, input: &Rows<'i>, row: usize) -> Option<&'i [i8]> {
+        let window = &self.0.window;
+        let are_whole = window.dilation_w == 1;
+        let rows = input.adjoining(window.first_row(row), window.span_h());
+        rows.filter(|_| are_whole)
+    }
+
+    /// Brings windows inside of the input's rows into a block, from column `column` on.
+    #[inline(always)]
+    fn gather_inside(
+        &self,
+        rows: &[i8],
+        filters: &Filters<'_>,
+        column: usize,
+        block: &mut Block<'_>,
+    ) {
+        let Conv2dParams {
+            input,
+            window,
+            packing,
+            ..
+        } = &self.0;
+        let first = (column * window.stride_w).wrapping_sub(window.padding.left);
+        arch::fill_block_rows(
+            block.codes,
+            filters.taps,
+            *packing,
+            block.pixels,
+            rows.get(first.wrapping_mul(input.c)..).unwrap_or(&[]),
+            window.stride_w * input.c,
+            window.dilation_h * input.row_elems(),
+        );
     }
 
     /// Output columns whose windows lie inside the input's rows.
@@ -163,7 +216,11 @@ impl<'a> Conv2d<'a> {
         let mut r = p.window.first_row(row);
         for _ in 0..p.window.filter_h {
             let codes = input.row(r).unwrap_or(&[]);
-            let (begin, end) = if codes.is_empty() { (columns.end, columns.end) } else { (begin, end) };
+            let (begin, end) = if codes.is_empty() {
+                (columns.end, columns.end)
+            } else {
+                (begin, end)
+            };
             // The first code of a run under a column's window; left of the row it is negative.
             let mut left = -((p.window.padding.left * in_c) as i32);
             for _ in 0..runs_a_row {

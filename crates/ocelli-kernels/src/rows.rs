@@ -33,12 +33,19 @@ impl<'a> Rows<'a> {
     /// Row `r` of the tensor, or `None` where it is padding.
     #[inline]
     pub fn row(&self, r: i32) -> Option<&'a [i8]> {
+        self.adjoining(r, 1)
+    }
+
+    /// Rows `r..r + rows`, where they are in memory and adjoin.
+    #[inline]
+    pub(crate) fn adjoining(&self, r: i32, rows: usize) -> Option<&'a [i8]> {
         let at = usize::try_from(r.checked_sub(self.first)?)
             .ok()?
             .checked_mul(self.row_elems)?;
+        let elems = rows.checked_mul(self.row_elems)?;
         match at.checked_sub(self.spans[0].len()) {
-            None => piece(self.spans[0], at, self.row_elems),
-            Some(at) => piece(self.spans[1], at, self.row_elems),
+            None => piece(self.spans[0], at, elems),
+            Some(at) => piece(self.spans[1], at, elems),
         }
     }
 
@@ -77,6 +84,9 @@ mod tests {
         assert_eq!(rows.row(6), Some(&[60, 61][..]));
         assert_eq!(rows.row(7), None);
         assert_eq!(rows.row(-1), None);
+        assert_eq!(rows.adjoining(4, 2), Some(&[40, 41, 50, 51][..]));
+        assert_eq!(rows.adjoining(5, 2), None);
+        assert_eq!(rows.adjoining(3, 2), None);
         assert_eq!(rows.runs(5, 2), [&[50, 51][..], &[60, 61][..]]);
         assert_eq!(rows.runs(4, 2), [&[40, 41, 50, 51][..], &[][..]]);
         assert_eq!(rows.runs(6, 1), [&[][..], &[60, 61][..]]);

@@ -8,7 +8,9 @@ mod matrix;
 mod small;
 
 pub(crate) use depthwise::depthwise;
-pub(crate) use expand::{block_bytes, dot, fill_block, fill_block_edge, is_expanded};
+pub(crate) use expand::{
+    block_bytes, dot, fill_block, fill_block_edge, fill_block_rows, is_expanded,
+};
 pub(crate) use matrix::multiply_block;
 pub(crate) use small::{add, sum_pixels};
 

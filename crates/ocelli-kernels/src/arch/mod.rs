@@ -7,6 +7,8 @@
 //! - `block_bytes(taps, packing, pixels)`: the memory for a block, never more than `Packing::block_bytes` says.
 //! - `fill_block(block, taps, packing, pixels, first, run, codes, step, count)`: brings run `run` of the pixels
 //!   `first..first + count` of a block of `pixels` pixels into it; pixel `first + i` has its codes at `i * step`.
+//! - `fill_block_rows(block, taps, packing, pixels, codes, step, row_step)`: all runs of all pixels; run `r` of pixel `i`
+//!   has its codes at `r * row_step + i * step`.
 //! - `fill_block_edge(.., pixel, run, before, codes, zero_point)`: the same for one pixel whose run reaches over an end of
 //!   the row: `before` codes and those behind `codes` are padding.
 //! - `multiply_block(block, pixels, filters, requant, output)`: all channels of these pixels, `[pixel][channel]`.
@@ -46,3 +48,20 @@ pub(crate) use plain::*;
 pub(crate) use plain::{LEAST_CHANNELS, LEAST_PIXELS, multiply_block as multiply_codes};
 #[cfg(ocelli_arch = "v6m")]
 pub(crate) use v6m::*;
+
+/// All runs of all pixels of a block, run by run.
+#[cfg(not(ocelli_arch = "dsp"))]
+pub(crate) fn fill_block_rows(
+    block: &mut [i8],
+    taps: crate::filter::Taps,
+    packing: crate::filter::Packing,
+    pixels: usize,
+    codes: &[i8],
+    step: usize,
+    row_step: usize,
+) {
+    for run in 0..taps.runs {
+        let codes = codes.get(run * row_step..).unwrap_or(&[]);
+        fill_block(block, taps, packing, pixels, 0, run, codes, step, pixels);
+    }
+}

@@ -17,8 +17,15 @@ pub(crate) const fn block_bytes(taps: Taps, packing: Packing, pixels: usize) -> 
 }
 
 unsafe extern "C" {
-    /// Four pixels of `run >= 1` codes, `step` apart, into a block of four.
-    fn ocelli_dsp_expand_4(block: *mut i8, codes: *const i8, step: usize, run: usize);
+    /// Four pixels of `runs` runs of `run` codes, both at least 1, into a block of four.
+    fn ocelli_dsp_expand_4(
+        block: *mut i8,
+        codes: *const i8,
+        step: usize,
+        run: usize,
+        runs: usize,
+        row_step: usize,
+    );
     /// One pixel of `run` codes into a block whose words are `pixel_bytes` apart.
     fn ocelli_dsp_expand_1(block: *mut i8, codes: *const i8, pixel_bytes: usize, run: usize);
 }
@@ -40,21 +47,20 @@ pub(crate) fn fill_block(
         return plain::fill_block(block, taps, packing, pixels, first, run, codes, step, count);
     }
     let words = Taps::one(taps.run).words();
-    let block = block.get_mut(words * run * pixels * 4..).unwrap_or_default();
-    // The loop's `stm` takes multiples of 4 only.
-    if count == 4
-        && pixels == 4
-        && block.len() >= words * 16
-        && codes.len() >= 3 * step + taps.run
-        && block.as_ptr().addr().is_multiple_of(4)
-    {
-        // SAFETY: it writes `words` words of four pixels and reads the codes of four runs, which are there.
-        unsafe { ocelli_dsp_expand_4(block.as_mut_ptr(), codes.as_ptr(), step, taps.run) }
+    let block = block
+        .get_mut(words * run * pixels * 4..)
+        .unwrap_or_default();
+    if count == 4 && pixels == 4 && expand_4(block, Taps::one(taps.run), codes, step, 0) {
         return;
     }
     for pixel in 0..count {
         let codes = codes.get(pixel * step..).unwrap_or(&[]);
-        expand_1(block, pixels, first + pixel, codes.get(..taps.run).unwrap_or(codes));
+        expand_1(
+            block,
+            pixels,
+            first + pixel,
+            codes.get(..taps.run).unwrap_or(codes),
+        );
     }
 }
 
@@ -77,9 +83,13 @@ pub(crate) fn fill_block_edge(
     }
     let taps = Taps::one(taps.run);
     let words = taps.words();
-    let block = block.get_mut(words * run * pixels * 4..).unwrap_or_default();
+    let block = block
+        .get_mut(words * run * pixels * 4..)
+        .unwrap_or_default();
     let block = block.get_mut(..words * pixels * 4).unwrap_or_default();
-    let [low, high] = (i16::from(zero_point) * 2).to_le_bytes().map(|byte| byte as i8);
+    let [low, high] = (i16::from(zero_point) * 2)
+        .to_le_bytes()
+        .map(|byte| byte as i8);
     for word in block.chunks_exact_mut(4).skip(pixel).step_by(pixels.max(1)) {
         word.copy_from_slice(&[low, high, low, high]);
     }
@@ -97,6 +107,43 @@ pub(crate) fn fill_block_edge(
             [*low, *high] = (i16::from(code) * 2).to_le_bytes().map(|byte| byte as i8);
         }
     }
+}
+
+#[inline]
+pub(crate) fn fill_block_rows(
+    block: &mut [i8],
+    taps: Taps,
+    packing: Packing,
+    pixels: usize,
+    codes: &[i8],
+    step: usize,
+    row_step: usize,
+) {
+    if pixels == 4 && is_expanded(packing) && expand_4(block, taps, codes, step, row_step) {
+        return;
+    }
+    for run in 0..taps.runs {
+        let codes = codes.get(run * row_step..).unwrap_or(&[]);
+        fill_block(block, taps, packing, pixels, 0, run, codes, step, pixels);
+    }
+}
+
+/// All runs of four pixels, if the memory is there.
+#[inline(always)]
+fn expand_4(block: &mut [i8], taps: Taps, codes: &[i8], step: usize, row_step: usize) -> bool {
+    let last = row_step * (taps.runs - 1) + 3 * step;
+    let (written, read) = (taps.words() * 16, last + taps.run);
+    // The loop's `stm` takes multiples of 4 only.
+    let fits = block.len() >= written && codes.len() >= read;
+    if !fits || !block.as_ptr().addr().is_multiple_of(4) || taps.count() == 0 {
+        return false;
+    }
+    // SAFETY: it writes `taps.words()` words of four pixels and reads the codes of their runs, which are there.
+    unsafe {
+        let (block, codes) = (block.as_mut_ptr(), codes.as_ptr());
+        ocelli_dsp_expand_4(block, codes, step, taps.run, taps.runs, row_step);
+    }
+    true
 }
 
 /// One pixel's run into a block of `pixels`.
@@ -145,7 +192,7 @@ pub(crate) fn dot(mut acc: i32, a: &[i8], b: &[i8]) -> i32 {
 }
 
 // r0 the block, r1 the codes, r2, r2 * 2 and r12 from one pixel to the others, r4..r7 four codes of a pixel each, r8..r11
-// their pairs, lr what is left by fours. Missing second codes of a word may be anything: the filters have zeros there.
+// their pairs, lr what is left. Missing second codes of a word may be anything: the filters have zeros there.
 global_asm!(
     r#"
     .pushsection .text.ocelli_dsp_expand_4, "ax", %progbits
@@ -154,11 +201,11 @@ global_asm!(
     .type ocelli_dsp_expand_4, %function
     .thumb_func
 ocelli_dsp_expand_4:
-    push {r4-r11, lr}
+    push {r1, r4-r11, lr}
     add r12, r2, r2, lsl #1
-    lsrs lr, r3, #2
-    beq 2f
-1:  ldr r5, [r1, r2]
+1:  lsrs lr, r3, #2
+    beq 3f
+2:  ldr r5, [r1, r2]
     ldr r6, [r1, r2, lsl #1]
     ldr r7, [r1, r12]
     ldr r4, [r1], #4
@@ -181,53 +228,62 @@ ocelli_dsp_expand_4:
     sxtab16 r11, r11, r7, ror #8
     stm r0!, {r8-r11}
     subs lr, lr, #1
-    bne 1b
-2:  ands r3, r3, #3
-    beq 5f
-    // The first of up to three codes, which is the only one of its word's first halves.
-    add r8, r1, r2
-    add r9, r1, r2, lsl #1
-    add r10, r1, r12
-    ldrsb r4, [r1]
-    ldrsb r5, [r8]
-    ldrsb r6, [r9]
-    ldrsb r7, [r10]
-    cmp r3, #2
-    blo 4f
-    beq 3f
-    // Three: the first and the third are a word, the second another.
-    ldrsb r11, [r1, #2]
-    ldrsb r12, [r8, #2]
-    ldrsb r2, [r9, #2]
-    ldrsb r3, [r10, #2]
-    pkhbt r4, r4, r11, lsl #16
-    pkhbt r5, r5, r12, lsl #16
-    pkhbt r6, r6, r2, lsl #16
-    pkhbt r7, r7, r3, lsl #16
+    bne 2b
+3:  ands lr, r3, #3
+    beq 6f
+    // Up to three codes are left: the first, ...
+    ldrsb r5, [r1, r2]
+    ldrsb r6, [r1, r2, lsl #1]
+    ldrsb r7, [r1, r12]
+    ldrsb r4, [r1], #1
+    cmp lr, #2
+    blo 5f
+    // ... the second, ...
+    ldrsb r9, [r1, r2]
+    ldrsb r10, [r1, r2, lsl #1]
+    ldrsb r11, [r1, r12]
+    ldrsb r8, [r1], #1
+    beq 4f
+    // ... and the third, which is the first's partner then.
+    ldrsb lr, [r1, r2]
+    pkhbt r5, r5, lr, lsl #16
+    ldrsb lr, [r1, r2, lsl #1]
+    pkhbt r6, r6, lr, lsl #16
+    ldrsb lr, [r1, r12]
+    pkhbt r7, r7, lr, lsl #16
+    ldrsb lr, [r1]
+    pkhbt r4, r4, lr, lsl #16
     sadd16 r4, r4, r4
     sadd16 r5, r5, r5
     sadd16 r6, r6, r6
     sadd16 r7, r7, r7
     stm r0!, {r4-r7}
-    ldrsb r4, [r1, #1]
-    ldrsb r5, [r8, #1]
-    ldrsb r6, [r9, #1]
-    ldrsb r7, [r10, #1]
-    b 4f
-3:  ldrsb r11, [r1, #1]
-    ldrsb r12, [r8, #1]
-    ldrsb r2, [r9, #1]
-    ldrsb r3, [r10, #1]
-    pkhbt r4, r4, r11, lsl #16
-    pkhbt r5, r5, r12, lsl #16
-    pkhbt r6, r6, r2, lsl #16
-    pkhbt r7, r7, r3, lsl #16
-4:  sadd16 r4, r4, r4
+    sadd16 r4, r8, r8
+    sadd16 r5, r9, r9
+    sadd16 r6, r10, r10
+    sadd16 r7, r11, r11
+    stm r0!, {r4-r7}
+    b 6f
+4:  pkhbt r4, r4, r8, lsl #16
+    pkhbt r5, r5, r9, lsl #16
+    pkhbt r6, r6, r10, lsl #16
+    pkhbt r7, r7, r11, lsl #16
+5:  sadd16 r4, r4, r4
     sadd16 r5, r5, r5
     sadd16 r6, r6, r6
     sadd16 r7, r7, r7
     stm r0!, {r4-r7}
-5:  pop {r4-r11, pc}
+6:  ldr lr, [sp, #40]
+    subs lr, lr, #1
+    beq 7f
+    str lr, [sp, #40]
+    ldr lr, [sp, #44]
+    ldr r1, [sp]
+    add r1, r1, lr
+    str r1, [sp]
+    b 1b
+7:  add sp, sp, #4
+    pop {r4-r11, pc}
     .size ocelli_dsp_expand_4, . - ocelli_dsp_expand_4
     .popsection
 

@@ -28,8 +28,8 @@ use crate::requantize::{ChannelRequant, Clamp};
 struct Call {
     block: *const i8,
     bias: *const i32,
-    before_shift: *const i8,
-    before_multiplier: *const i32,
+    shift: *const i8,
+    multiplier: *const i32,
     output: *mut i8,
     pixel: usize,
     three_pixels: usize,
@@ -147,8 +147,8 @@ fn multiply_pairs(
     let call = Call {
         block: block.as_ptr(),
         bias: requant.bias.as_ptr(),
-        before_shift: requant.shift.as_ptr().wrapping_sub(1),
-        before_multiplier: requant.multiplier.as_ptr().wrapping_sub(1),
+        shift: requant.shift.as_ptr(),
+        multiplier: requant.multiplier.as_ptr(),
         output,
         pixel,
         three_pixels: 3 * pixel,
@@ -311,45 +311,46 @@ global_asm!(
     lsl \two, \two, #1
     .endm
 
-    .macro ocelli_dsp_two_codes a, b
-    add r10, r12, \a, asr #31
-    add r11, r12, \b, asr #31
-    smmlar \a, \a, r9, r10
-    smmlar \b, \b, r9, r11
-    asr \a, \a, r8
-    asr \b, \b, r8
+    // r8 = half, r12 = e.
+    .macro ocelli_dsp_two_codes a, b, by=r10
+    add r9, r8, \a, asr #31
+    smmlar \a, \a, \by, r9
+    add r9, r8, \b, asr #31
+    smmlar \b, \b, \by, r9
+    asr \a, \a, r12
+    asr \b, \b, r12
     ssat \a, #8, \a
     ssat \b, #8, \b
     .endm
 
-    .macro ocelli_dsp_one_code a
-    add r10, r12, \a, asr #31
-    smmlar \a, \a, r9, r10
-    asr \a, \a, r8
+    .macro ocelli_dsp_one_code a, by=r10
+    add r9, r8, \a, asr #31
+    smmlar \a, \a, \by, r9
+    asr \a, \a, r12
     ssat \a, #8, \a
     .endm
 
-    // Of the first channel of a pair, and of the second: r8 = e, r9 = multiplier, r12 = half.
+    // From r12 = shift: half and e.
+    .macro ocelli_dsp_half
+    ldr r8, [sp, #32]
+    mvn r9, r12
+    lsl r8, r8, r9
+    rsb r12, r12, #0
+    .endm
+
+    // Of the first channel of a pair; the multiplier of the second goes to r11.
     .macro ocelli_dsp_first_factor
     ldrd r8, r9, [sp, #8]
-    ldr r12, [sp, #32]
-    ldrsb r8, [r8, #1]
-    ldr r9, [r9, #4]
-    mvn r10, r8
-    rsb r8, r8, #0
-    lsl r12, r12, r10
+    ldrsb r12, [r8], #2
+    ldrd r10, r11, [r9], #8
+    strd r8, r9, [sp, #8]
+    ocelli_dsp_half
     .endm
 
     .macro ocelli_dsp_second_factor
-    ldrd r8, r9, [sp, #8]
-    ldr r12, [sp, #32]
-    ldrsb r10, [r8, #2]!
-    ldr r11, [r9, #8]!
-    strd r8, r9, [sp, #8]
-    mov r9, r11
-    rsb r8, r10, #0
-    mvn r10, r10
-    lsl r12, r12, r10
+    ldr r8, [sp, #8]
+    ldrsb r12, [r8, #-1]
+    ocelli_dsp_half
     .endm
 
     // On to the next pair, or out.
@@ -390,8 +391,8 @@ global_asm!(
     ocelli_dsp_two_codes r0, r1
     ocelli_dsp_two_codes r2, r3
     ocelli_dsp_second_factor
-    ocelli_dsp_two_codes r4, r5
-    ocelli_dsp_two_codes r6, r7
+    ocelli_dsp_two_codes r4, r5, r11
+    ocelli_dsp_two_codes r6, r7, r11
     ldrd r8, r9, [sp, #16]
     ldrd r10, r11, [sp, #24]
     bfi r0, r4, #8, #8
@@ -420,8 +421,8 @@ global_asm!(
     ocelli_dsp_two_codes r0, r1
     ocelli_dsp_one_code r2
     ocelli_dsp_second_factor
-    ocelli_dsp_two_codes r4, r5
-    ocelli_dsp_one_code r6
+    ocelli_dsp_two_codes r4, r5, r11
+    ocelli_dsp_one_code r6, r11
     ldrd r8, r9, [sp, #16]
     ldr r11, [sp, #28]
     bfi r0, r4, #8, #8
@@ -451,7 +452,7 @@ global_asm!(
 4:  ocelli_dsp_first_factor
     ocelli_dsp_two_codes r0, r1
     ocelli_dsp_second_factor
-    ocelli_dsp_two_codes r4, r5
+    ocelli_dsp_two_codes r4, r5, r11
     ldrd r8, r9, [sp, #16]
     ldr r11, [sp, #28]
     bfi r0, r4, #8, #8
@@ -479,7 +480,7 @@ global_asm!(
 4:  ocelli_dsp_first_factor
     ocelli_dsp_one_code r0
     ocelli_dsp_second_factor
-    ocelli_dsp_one_code r4
+    ocelli_dsp_one_code r4, r11
     ldr r8, [sp, #16]
     ldr r11, [sp, #28]
     bfi r0, r4, #8, #8
