@@ -94,7 +94,7 @@ pub(crate) fn fill_block_edge(
         word.copy_from_slice(&[low, high, low, high]);
     }
     let end = before + codes.len();
-    if before % 4 == 0 && (end % 4 == 0 || end == taps.run) {
+    if before.is_multiple_of(4) && (end.is_multiple_of(4) || end == taps.run) {
         // Four codes are two words wherever they lie.
         let block = block.get_mut(before / 2 * pixels * 4..).unwrap_or_default();
         expand_1(block, pixels, pixel, codes);

@@ -140,7 +140,7 @@ fn multiply_pairs(
             .checked_mul(pixels)
             .is_some_and(|codes| output.len() >= codes);
     // `ldrd` and `ldm` take multiples of 4 only.
-    if !enough || (block.as_ptr().addr() | weights.as_ptr().addr()) % 4 != 0 {
+    if !enough || !(block.as_ptr().addr() | weights.as_ptr().addr()).is_multiple_of(4) {
         return multiply_slowly(block, pixels, words, weights, requant, paired, output);
     }
     let output = output.as_mut_ptr();
