@@ -4,6 +4,7 @@
 #![allow(unsafe_code)] // Instructions, loads of four codes at any address, and a loop that needs all registers.
 
 use core::arch::{asm, global_asm};
+use core::ops::Range;
 
 use super::super::plain;
 use crate::filter::{Packing, Taps};
@@ -64,6 +65,9 @@ pub(crate) fn fill_block(
     }
 }
 
+/// A run of so many codes is padded on the stack.
+const SHORT_RUN: usize = 16;
+
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn fill_block_edge(
     block: &mut [i8],
@@ -86,26 +90,48 @@ pub(crate) fn fill_block_edge(
     let block = block
         .get_mut(words * run * pixels * 4..)
         .unwrap_or_default();
-    let block = block.get_mut(..words * pixels * 4).unwrap_or_default();
-    let [low, high] = (i16::from(zero_point) * 2)
-        .to_le_bytes()
-        .map(|byte| byte as i8);
-    for word in block.chunks_exact_mut(4).skip(pixel).step_by(pixels.max(1)) {
-        word.copy_from_slice(&[low, high, low, high]);
-    }
     let end = before + codes.len();
+    if taps.run <= SHORT_RUN {
+        let mut padded = [zero_point; SHORT_RUN];
+        for (place, &code) in padded.iter_mut().skip(before).zip(codes) {
+            *place = code;
+        }
+        let run = padded.get(..taps.run).unwrap_or(&[]);
+        expand_1(block, pixels, pixel, run);
+        return;
+    }
     if before.is_multiple_of(4) && (end.is_multiple_of(4) || end == taps.run) {
         // Four codes are two words wherever they lie.
+        pad(block, pixels, pixel, 0..before / 2, zero_point);
+        if end < taps.run {
+            pad(block, pixels, pixel, end / 2..words, zero_point);
+        }
         let block = block.get_mut(before / 2 * pixels * 4..).unwrap_or_default();
         expand_1(block, pixels, pixel, codes);
         return;
     }
+    pad(block, pixels, pixel, 0..words, zero_point);
     for (&code, at) in codes.iter().zip(before..) {
         let (word, is_second) = taps.place(0, at);
         let place = (word * pixels + pixel) * 4 + 2 * usize::from(is_second);
         if let Some([low, high]) = block.get_mut(place..place + 2) {
             [*low, *high] = (i16::from(code) * 2).to_le_bytes().map(|byte| byte as i8);
         }
+    }
+}
+
+/// Some of a pixel's words in a block.
+#[inline(never)]
+fn pad(block: &mut [i8], pixels: usize, pixel: usize, words: Range<usize>, zero_point: i8) {
+    let [low, high] = (i16::from(zero_point) * 2)
+        .to_le_bytes()
+        .map(|byte| byte as i8);
+    let block = block.get_mut(words.start * pixels * 4..words.end * pixels * 4);
+    let rows = block
+        .unwrap_or_default()
+        .chunks_exact_mut(4 * pixels.max(1));
+    for word in rows.filter_map(|row| row.get_mut(4 * pixel..4 * pixel + 4)) {
+        word.copy_from_slice(&[low, high, low, high]);
     }
 }
 

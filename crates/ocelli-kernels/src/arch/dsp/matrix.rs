@@ -108,6 +108,7 @@ fn multiply_last(
 }
 
 /// The first `paired` channels, an even number, of all pixels; those of a pixel lie `requant.bias.len()` apart.
+#[inline(always)]
 fn multiply_pairs(
     block: &[i8],
     pixels: usize,
