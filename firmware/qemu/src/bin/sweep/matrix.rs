@@ -81,6 +81,18 @@ fn pointwise(w: usize, in_c: usize, out_c: usize, random: &mut Random) {
                 kernel.run(&Rows::whole(&input, w * in_c), 0, scratch, output);
             });
         }
+        // Weights and scratch memory at addresses that are multiples of nothing.
+        let mut shifted = vec![0];
+        shifted.extend_from_slice(params.weights);
+        let params = PointwiseParams {
+            weights: &shifted[1..],
+            ..params
+        };
+        let kernel = Pointwise::new(params).expect("a valid pointwise convolution");
+        let case = ("pointwise, odd addresses", packing, w, in_c, out_c);
+        check(&case, &expected, wanted + 1, |scratch, output| {
+            kernel.run(&Rows::whole(&input, w * in_c), 0, &mut scratch[1..], output);
+        });
     }
 }
 
