@@ -31,7 +31,7 @@ pub fn parse_target(name: &str) -> Result<Target, String> {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Plan {
-    /// The smallest arena: ops stream row by row
+    /// The smallest arena, but for an eighth at most that makes kernels faster: ops stream row by row
     Small,
     /// The fewest estimated instructions, and of such plans the smallest arena
     Fast,

@@ -8,6 +8,7 @@
 //! Two things may share bytes that are not alive at the same moment, row by row: a segment's whole output may follow
 //! its whole input through memory. [`verify`] then runs the plan on shadow memory.
 
+use ocelli::kernels::BLOCK_PIXELS;
 use ocelli_image::Model;
 
 use crate::error::PlanError;
@@ -48,6 +49,9 @@ pub enum PlanKind {
 /// The largest arena that is planned: a file of a few bytes can name tensors of gigabytes, and the verifier's shadow
 /// memory is eight times as large.
 const ARENA_BYTES: usize = 1 << 26;
+
+/// The smallest plan may have a part of the least memory more, if its kernels are faster for it.
+const MEMORY_FOR_SPEED: usize = 8;
 
 /// Bytes of the executor's state for each op.
 const STATE_BYTES: usize = 6;
@@ -117,32 +121,27 @@ pub fn plan_in(mut model: Model, kind: PlanKind, memories: &[Memory]) -> Result<
     Ok(model)
 }
 
-/// The smallest plan: for the kernels' largest blocks, or for single pixels with larger blocks wherever there is room.
+/// The smallest plan, with blocks for the kernels as large as cost little memory.
 fn with_large_blocks<'m>(
     model: &'m Model,
     flow: &mut Flow<'m>,
     smallest: impl Fn(&Flow<'_>) -> Draft,
 ) -> Draft {
-    let single = Flow::with_blocks(model, 1);
-    let slim = smallest(&single);
-    let mut mixed = Flow::with_blocks(model, 1);
-    mixed.enlarge_blocks(&slim.room(&single));
+    // From the fastest to the smallest: all blocks large; or of few pixels, larger wherever there is room; or of few.
     let large = Flow::new(model);
-    let drafts = [
-        (smallest(&large), large),
-        (
-            Draft::new(&mixed, slim.segments.clone()).improved(&mixed),
-            mixed,
-        ),
-        (slim, single),
-    ];
-    let least = drafts.iter().map(|(draft, _)| draft.packed.bytes).min();
-    // Packing is not exact: a little more memory is worth the speed.
-    let enough = least.unwrap_or(0) / 64 * 65;
-    let mut small = drafts
-        .into_iter()
-        .filter(|(draft, _)| draft.packed.bytes <= enough);
-    match small.next() {
+    let mut drafts = vec![(smallest(&large), large)];
+    for pixels in [BLOCK_PIXELS / 2, 1] {
+        let slim = Flow::with_blocks(model, pixels);
+        let draft = smallest(&slim);
+        let mut mixed = Flow::with_blocks(model, pixels);
+        mixed.enlarge_blocks(&draft.room(&slim));
+        let wider = Draft::new(&mixed, draft.segments.clone()).improved(&mixed);
+        drafts.extend([(wider, mixed), (draft, slim)]);
+    }
+    let bytes = drafts.iter().map(|(draft, _)| draft.packed.bytes);
+    let least = bytes.min().unwrap_or(0);
+    let little = |draft: &Draft| draft.packed.bytes <= least + least / MEMORY_FOR_SPEED;
+    match drafts.into_iter().find(|(draft, _)| little(draft)) {
         Some((draft, chosen)) => {
             *flow = chosen;
             draft
@@ -158,7 +157,7 @@ pub fn arena_bytes(model: &Model) -> usize {
 
 /// Instructions of a run, roughly: what plans are compared by, not what a device counts.
 pub fn estimated_insns(model: &Model) -> u64 {
-    let flow = Flow::new(model);
+    let flow = Flow::planned(model);
     let ops = model.ops.iter().enumerate();
     ops.map(|(at, op)| estimate::instructions(&flow, at, op.rows_per_step))
         .sum()

@@ -1,9 +1,11 @@
-//! What a plan costs in time: instructions of the portable kernels on a Cortex-M4, and bytes of weights read.
+//! What a plan costs in time: instructions on a Cortex-M4, and bytes of weights read.
 //!
-//! The same products are made in any plan; what differs is how often an op is started. The constants are fitted to counts
-//! of the emulated M4, op by op; `cargo xtask report` prints estimates beside counts.
+//! The same products are made in any plan; what differs is how often an op is started and how well blocks of pixels fill. The
+//! constants are fitted to counts of the emulated M4, op by op: of its DSP loops for ops whose weights lie in pairs, of the
+//! portable ones for others. `cargo xtask report` prints estimates beside counts.
 
-use ocelli_image::{Body, Model};
+use ocelli::kernels::{BLOCK_PIXELS, Packing, Taps};
+use ocelli_image::{Body, Model, Tensor, WeightPacking, WindowRecord};
 
 use super::schedule::Flow;
 
@@ -29,6 +31,10 @@ pub fn instructions(flow: &Flow<'_>, op: usize, rows_per_step: usize) -> u64 {
 }
 
 fn step(flow: &Flow<'_>, op: usize, rows: usize) -> u64 {
+    let paired = flow.model.ops[op].weight_packing == WeightPacking::Paired;
+    if paired && let Some(work) = paired_work(flow, op, rows) {
+        return STEP_INSNS + work;
+    }
     let model = flow.model;
     let output = &model.tensors[op + 1];
     let weights = weight_bytes(model, op);
@@ -52,8 +58,8 @@ fn step(flow: &Flow<'_>, op: usize, rows: usize) -> u64 {
             16 * u64::from(window.filter_h) * u64::from(window.filter_w)
         }
         // Its rows are rows of the input.
-        Body::GlobalAveragePool { .. } => 7,
-        Body::Add { .. } => 75,
+        Body::GlobalAveragePool { .. } => 3,
+        Body::Add { .. } => 14,
         Body::Multiply { .. } => 39,
         Body::Table { .. } => 15,
         Body::LayerNorm { .. } => 90,
@@ -66,6 +72,45 @@ fn step(flow: &Flow<'_>, op: usize, rows: usize) -> u64 {
     };
     let work = codes as u64 * code;
     STEP_INSNS + work
+}
+
+/// The work of the DSP loops on `rows` rows.
+fn paired_work(flow: &Flow<'_>, op: usize, rows: usize) -> Option<u64> {
+    let model = flow.model;
+    let output = &model.tensors[op + 1];
+    let input = &model.tensors[model.ops[op].inputs[0]];
+    let (taps, each_code) = match &model.ops[op].body {
+        Body::Depthwise { window, .. } => return Some(paired_depthwise(window, output, rows)),
+        Body::Conv2d { window, .. } => (ocelli::window(window).taps(input.c), 3.5),
+        Body::Pointwise { .. } => (Taps::one(input.c), 1.1),
+        Body::Dense { .. } => (Taps::one(input.elems()), 1.1),
+        _ => return None,
+    };
+    let pixels = rows * output.w;
+    let words = taps.words() as f64;
+    // Of a block of so many pixels: for each channel, what a word and what the codes cost.
+    let block = |pixels: usize| {
+        let (word, codes) = [(2.8, 25.0), (4.4, 30.0), (5.7, 38.0), (6.5, 45.0)][pixels - 1];
+        let expanded = (pixels * taps.count()) as f64 * each_code;
+        output.c as f64 * (word * words + codes) + expanded + 120.0
+    };
+    let room = Packing::Paired.block_bytes(taps, 1).max(1);
+    let most = (flow.scratch_bytes(op) / room).clamp(1, BLOCK_PIXELS);
+    let rest = match pixels % most {
+        0 => 0.0,
+        rest => block(rest),
+    };
+    Some(((pixels / most) as f64 * block(most) + rest) as u64)
+}
+
+/// Pairs of rows share the codes that they read, where the stride is one.
+fn paired_depthwise(window: &WindowRecord, output: &Tensor, rows: usize) -> u64 {
+    let taps = u64::from(window.filter_h) * u64::from(window.filter_w);
+    // Filters other than 3x3 run in a loop for any size.
+    let size = if taps == 9 { 2 } else { taps.div_ceil(3) };
+    let strip = |pixel: u64| output.c as u64 * (100 + output.w as u64 * pixel * size / 2);
+    let pairs = if window.stride_h == 1 { rows / 2 } else { 0 };
+    pairs as u64 * strip(29) + (rows - 2 * pairs) as u64 * strip(22)
 }
 
 /// Rows a step, more than one, that an op without company may make: each halves the passes over its weights again.

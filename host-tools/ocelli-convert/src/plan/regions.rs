@@ -40,7 +40,7 @@ pub struct RegionUse {
 
 /// Memory by memory, what lies where; nothing for a model of a single memory.
 pub fn regions(model: &Model) -> Vec<RegionUse> {
-    let flow = Flow::new(model);
+    let flow = Flow::planned(model);
     let rows_per_step: Vec<usize> = model.ops.iter().map(|op| op.rows_per_step).collect();
     let traffic = Traffic::new(&flow, &rows_per_step);
     let mut start = 0;

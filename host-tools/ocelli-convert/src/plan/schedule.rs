@@ -25,6 +25,13 @@ impl<'m> Flow<'m> {
         Flow::with_blocks(model, BLOCK_PIXELS)
     }
 
+    /// Of a planned model, with the scratch memory that the plan gives.
+    pub fn planned(model: &'m Model) -> Self {
+        let mut flow = Flow::new(model);
+        flow.scratch = model.ops.iter().map(|op| op.scratch.1).collect();
+        flow
+    }
+
     /// With scratch memory for convolutions that multiply so many pixels at once; with less they are slower.
     pub fn with_blocks(model: &'m Model, pixels: usize) -> Self {
         let mut readers = vec![vec![]; model.tensors.len()];

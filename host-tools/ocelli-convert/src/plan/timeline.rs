@@ -65,7 +65,7 @@ pub struct Holder {
 impl Timeline {
     /// Runs a model's plan on paper.
     pub fn new(model: &Model) -> Self {
-        let flow = Flow::new(model);
+        let flow = Flow::planned(model);
         let rows_per_step: Vec<usize> = model.ops.iter().map(|op| op.rows_per_step).collect();
         let rows_held: Vec<usize> = model.tensors.iter().map(|t| t.rows_held).collect();
         let mut pull = Pull::new(&flow, &rows_per_step, Some(&rows_held), 0);
