@@ -209,8 +209,9 @@ impl<'a> Conv2d<'a> {
         let p = &self.0;
         let (taps, in_c) = (filters.taps, p.input.c);
         let step = p.window.stride_w * in_c;
-        let begin = inside.start.clamp(columns.start, columns.end);
-        let end = inside.end.clamp(begin, columns.end);
+        // Not `clamp`, which panics where its bounds are the wrong way round.
+        let begin = inside.start.max(columns.start).min(columns.end);
+        let end = inside.end.max(begin).min(columns.end);
         let runs_a_row = self.runs_a_row();
         let mut run = 0;
         let mut r = p.window.first_row(row);

@@ -99,9 +99,11 @@ pub fn qemu_dir() -> PathBuf {
 }
 
 /// Builds the programs of an emulated board and puts them where `ocelli` and the tests look: the one that serves
-/// `ocelli verify`, which is given back, that of `ocelli bench`, and the one that fails on purpose.
+/// `ocelli verify`, which is given back, that of `ocelli bench`, the one that compares inner loops, and the one that fails on
+/// purpose.
 pub fn emulated(thumb: &Thumb, name: &str) -> Result<PathBuf> {
     emulated_program(thumb, name, "fault")?;
+    emulated_program(thumb, name, "sweep")?;
     emulated_program(thumb, name, "bench")?;
     emulated_program(thumb, name, "device")
 }

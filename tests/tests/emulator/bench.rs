@@ -50,7 +50,8 @@ fn the_inner_loops_are_those_of_the_processor_in_both_programs() {
         let expected = match core.name {
             "m4" | "m7" | "m33" => "dsp",
             "m55" => "mve",
-            _ => "plain",
+            "m3" => "v7m",
+            _ => "v6m",
         };
         assert_eq!(bench(&program, core)["backend"], expected, "{}", core.name);
         let mut board = Board::boot_on(core, Some(&golden_bytes()));

@@ -11,6 +11,7 @@ mod networks;
 mod plans;
 mod process;
 mod ram;
+mod sweep;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -129,9 +129,9 @@ fn pad(block: &mut [i8], pixels: usize, pixel: usize, words: Range<usize>, zero_
     let block = block.get_mut(words.start * pixels * 4..words.end * pixels * 4);
     let rows = block
         .unwrap_or_default()
-        .chunks_exact_mut(4 * pixels.max(1));
-    for word in rows.filter_map(|row| row.get_mut(4 * pixel..4 * pixel + 4)) {
-        word.copy_from_slice(&[low, high, low, high]);
+        .chunks_exact_mut((4 * pixels).max(1));
+    for word in rows.filter_map(|row| row.get_mut(4 * pixel..)?.first_chunk_mut()) {
+        *word = [low, high, low, high];
     }
 }
 
