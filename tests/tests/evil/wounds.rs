@@ -264,6 +264,11 @@ pub fn wounds() -> Vec<Wound> {
         ),
         (
             "weights in an unknown order",
+            |s| s.set(s.op(0) + op::PACKING, &[2]),
+            E::OpPacking { at: 0 },
+        ),
+        (
+            "pairs of what has no weights",
             |s| s.set(s.op(4) + op::PACKING, &[1]),
             E::OpPacking { at: 4 },
         ),
