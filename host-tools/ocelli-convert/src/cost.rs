@@ -12,6 +12,7 @@ use crate::grid::{Grid, GridOptions};
 use crate::passes::canonicalize;
 use crate::plan::{PlanKind, plan};
 use crate::quantize::quantize;
+use crate::target::{Target, pack};
 
 /// An architecture at one input size, with made-up weights.
 #[derive(Debug, Clone)]
@@ -65,7 +66,9 @@ impl Sketch {
             per_channel: true,
         };
         let grid = Grid::choose(&self.graph, &calibration, (-1.0, 1.0), options);
-        let model = plan(quantize(&self.graph, &grid)?, kind)?;
+        let mut model = quantize(&self.graph, &grid)?;
+        pack(&mut model, Target::default().packing());
+        let model = plan(model, kind)?;
         let image = model.encode()?;
         let parsed = image
             .parse()

@@ -7,13 +7,14 @@ use ocelli::kernels::{PAIRED_SHIFTS, Requant, Taps};
 use ocelli_image::{Body, Channels, ChannelsRef, Model, WeightPacking};
 
 /// A processor for which weights are packed; every processor runs every packing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Target {
     /// Cortex-M0 and M0+.
     M0,
     /// Cortex-M3.
     M3,
     /// Cortex-M4.
+    #[default]
     M4,
     /// Cortex-M7.
     M7,
@@ -82,7 +83,7 @@ pub fn pack_op(model: &mut Model, op: usize, packing: WeightPacking) {
     let packing = match packing {
         WeightPacking::Paired => {
             settle_constants(model, op, &canonical, layout);
-            match shifts_fit(model, op) {
+            match shifts_fit(model, op) && has_paired_loops(&model.ops[op].body) {
                 true => packing,
                 false => WeightPacking::Canonical,
             }
@@ -146,6 +147,21 @@ pub fn weight_count(model: &Model, op: usize) -> usize {
             channels.map_or(0, |channels| channels.weights.len())
         }
     }
+}
+
+/// Depthwise convolutions that no loops for pairs take are faster in canonical order.
+fn has_paired_loops(body: &Body<Channels>) -> bool {
+    let Body::Depthwise {
+        window: w,
+        depth_multiplier,
+        ..
+    } = body
+    else {
+        return true;
+    };
+    *depth_multiplier == 1
+        && [w.dilation_h, w.dilation_w] == [1, 1]
+        && w.stride_h.max(w.stride_w) <= 2
 }
 
 /// Gives channels that always make the same code a factor that every order can hold.
