@@ -108,11 +108,24 @@ impl Importer<'_> {
         let (window, [h, w]) = sliding(operator, input.shape, filter, [2, 1], Some([6, 5]))?;
         expect_shape(made.shape, [h, w, out_channels])?;
         let clamp = fused(operator, 4, &made)?;
-        let channels = self.channels(operator, &weights, Layout::Columns, &input, &made, clamp)?;
-        let body = Body::Depthwise {
-            window: record(window)?,
-            depth_multiplier: depth_multiplier as u16,
-            channels,
+        let mut channels =
+            self.channels(operator, &weights, Layout::Columns, &input, &made, clamp)?;
+        let window = record(window)?;
+        let body = if input.shape[2] == 1 {
+            // Of one channel, any convolution is a standard one, and that has faster kernels.
+            let taps = filter[0] * filter[1];
+            let by_columns = std::mem::take(&mut channels.weights);
+            let places = (0..out_channels).flat_map(|out| (0..taps).map(move |tap| (out, tap)));
+            channels.weights = places
+                .map(|(out, tap)| by_columns[tap * out_channels + out])
+                .collect();
+            Body::Conv2d { window, channels }
+        } else {
+            Body::Depthwise {
+                window,
+                depth_multiplier: depth_multiplier as u16,
+                channels,
+            }
         };
         Ok((body, [place; 2]))
     }
