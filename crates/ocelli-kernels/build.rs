@@ -6,7 +6,7 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=CARGO_ENCODED_RUSTFLAGS");
     println!(
-        "cargo:rustc-check-cfg=cfg(ocelli_arch, values(\"plain\", \"dsp\", \"mve\", \"v6m\", \"x86\"))"
+        "cargo:rustc-check-cfg=cfg(ocelli_arch, values(\"plain\", \"dsp\", \"mve\", \"v6m\"))"
     );
     println!("cargo:rustc-check-cfg=cfg(ocelli_long_multiply)");
     let target = env::var("TARGET").unwrap_or_default();
