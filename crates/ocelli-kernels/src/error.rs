@@ -46,7 +46,7 @@ pub enum ShapeError {
         /// The channel.
         at: usize,
     },
-    /// A multiplier outside `0..=i32::MAX` or a shift outside `-31..=30`.
+    /// A multiplier outside `0..=i32::MAX`, or a shift outside `-31..=30` or what the order of the weights allows.
     Requant {
         /// The channel.
         at: usize,

@@ -63,11 +63,10 @@ pub(crate) fn block_pixels(taps: Taps, packing: Packing, scratch_bytes: usize) -
     (1..=BLOCK_PIXELS).rev().find(fits).unwrap_or(0)
 }
 
-/// Pixels of the next block: a last block of a single pixel, or of two, costs more of each than two or three of three.
-///
-/// Not so on Armv6-M, where pixels go in pairs.
+/// Pixels of the next block: where pixels do not go in pairs, a last block of a single pixel, or of two, costs more of each
+/// than two or three of three.
 pub(crate) const fn next_block(left: usize, at_once: usize) -> usize {
-    if matches!(left, 5 | 6 | 9) && at_once > 3 && !cfg!(ocelli_arch = "v6m") {
+    if matches!(left, 5 | 6 | 9) && at_once > 3 && !arch::IN_PAIRS {
         3
     } else if left < at_once {
         left

@@ -47,12 +47,7 @@ fn instructions_are_counted_exactly_on_every_core_and_are_the_same_every_time() 
 fn the_inner_loops_are_those_of_the_processor_in_both_programs() {
     let program = ocelli();
     for core in CORES {
-        let expected = match core.name {
-            "m4" | "m7" | "m33" => "dsp",
-            "m55" => "mve",
-            "m3" => "v7m",
-            _ => "v6m",
-        };
+        let expected = core.backend;
         assert_eq!(bench(&program, core)["backend"], expected, "{}", core.name);
         let mut board = Board::boot_on(core, Some(&golden_bytes()));
         let hello = board.ask(&Request::Hello);

@@ -19,25 +19,33 @@ pub struct Core {
     machine: &'static str,
     /// Where its firmware looks for a model image.
     pub model_address: u32,
+    /// The inner loops of its firmware.
+    pub backend: &'static str,
 }
 
-const fn core(name: &'static str, machine: &'static str, model_address: u32) -> Core {
+const fn core(
+    name: &'static str,
+    machine: &'static str,
+    model_address: u32,
+    backend: &'static str,
+) -> Core {
     Core {
         name,
         machine,
         model_address,
+        backend,
     }
 }
 
 /// Code for Armv6-M, on the M3's board.
-pub const M0: Core = core("m0", "mps2-an385", 0x2100_0000);
-pub const M3: Core = core("m3", "mps2-an385", 0x2100_0000);
-pub const M4: Core = core("m4", "mps2-an386", 0x2100_0000);
+pub const M0: Core = core("m0", "mps2-an385", 0x2100_0000, "v6m");
+pub const M3: Core = core("m3", "mps2-an385", 0x2100_0000, "v7m");
+pub const M4: Core = core("m4", "mps2-an386", 0x2100_0000, "dsp");
 /// With 256 KiB of RAM.
-pub const M4_256K: Core = core("m4-256k", "mps2-an386", 0x2100_0000);
-pub const M7: Core = core("m7", "mps2-an500", 0x6000_0000);
-pub const M33: Core = core("m33", "mps2-an505", 0x8000_0000);
-pub const M55: Core = core("m55", "mps3-an547", 0x6000_0000);
+pub const M4_256K: Core = core("m4-256k", "mps2-an386", 0x2100_0000, "dsp");
+pub const M7: Core = core("m7", "mps2-an500", 0x6000_0000, "dsp");
+pub const M33: Core = core("m33", "mps2-an505", 0x8000_0000, "dsp");
+pub const M55: Core = core("m55", "mps3-an547", 0x6000_0000, "mve");
 
 /// All of them.
 pub const CORES: [Core; 6] = [M0, M3, M4, M7, M33, M55];

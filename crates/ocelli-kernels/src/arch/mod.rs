@@ -14,6 +14,7 @@
 //! - `multiply_block(block, pixels, filters, requant, output)`: all channels of these pixels, `[pixel][channel]`.
 //! - `LEAST_PIXELS`, `LEAST_CHANNELS`: the smallest block, and the fewest filters, for which a block is worth filling with
 //!   codes that lie together as it is.
+//! - `IN_PAIRS`: whether pixels are multiplied two at a time, so that three cost as much as four.
 //! - `multiply_codes(codes, pixels, ..)`: the same from codes as they lie, however many pixels.
 //! - `depthwise(params, input, first_row, scratch, output)`: output rows of a depthwise convolution, or `false`, and then
 //!   nothing was done.
@@ -45,7 +46,7 @@ pub(crate) use mve::*;
 #[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve", ocelli_arch = "v6m")))]
 pub(crate) use plain::*;
 #[cfg(not(ocelli_arch = "v6m"))]
-pub(crate) use plain::{LEAST_CHANNELS, LEAST_PIXELS, multiply_block as multiply_codes};
+pub(crate) use plain::{IN_PAIRS, LEAST_CHANNELS, LEAST_PIXELS, multiply_block as multiply_codes};
 #[cfg(ocelli_arch = "v6m")]
 pub(crate) use v6m::*;
 

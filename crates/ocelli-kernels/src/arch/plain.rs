@@ -9,6 +9,7 @@ use crate::rows::Rows;
 #[cfg(not(any(ocelli_arch = "dsp", ocelli_arch = "mve")))]
 pub(crate) const NAME: &str = "plain";
 
+pub(crate) const IN_PAIRS: bool = false;
 pub(crate) const LEAST_PIXELS: usize = 1;
 pub(crate) const LEAST_CHANNELS: usize = 1;
 

@@ -23,6 +23,8 @@ pub(crate) const NAME: &str = if cfg!(ocelli_long_multiply) {
 /// A single pixel's block is its codes.
 pub(crate) const LEAST_PIXELS: usize = 2;
 
+pub(crate) const IN_PAIRS: bool = true;
+
 /// With fewer, filling a block costs more than it saves.
 pub(crate) const LEAST_CHANNELS: usize = 4;
 

@@ -21,7 +21,7 @@ use core::arch::global_asm;
 use super::super::plain;
 use super::expand::is_expanded;
 use crate::filter::{BLOCK_PIXELS, Filters};
-use crate::requantize::{ChannelRequant, Clamp};
+use crate::requantize::ChannelRequant;
 
 /// What a loop gets: the first twelve words of its stack.
 #[repr(C)]
@@ -71,11 +71,7 @@ pub(crate) fn multiply_block(
     if paired < channels {
         multiply_last(block, pixels, words, filters.weights, requant, output);
     }
-    if requant.clamp != Clamp::NONE {
-        for code in output {
-            *code = requant.clamp.apply((*code).into());
-        }
-    }
+    super::small::clamp(requant.clamp, output);
 }
 
 /// The last of an odd number of channels: a second one is made up for it, of which the filters have zeros.
